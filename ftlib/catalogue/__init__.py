@@ -1,0 +1,1 @@
+"""Models and prices: what can be tuned, on what, for how much."""

@@ -1,0 +1,1 @@
+"""Comparison: the four criteria as a workbook, charts and a page."""

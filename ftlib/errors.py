@@ -1,0 +1,35 @@
+"""Every error a user can meet: one sentence that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class FtlibError(Exception):
+    """Something the user can mend. The command line prints its message and exits with 2."""
+
+
+class ProfileError(FtlibError):
+    """A profile, recipe, task or parameter that cannot be used as it is written."""
+
+
+class DataError(FtlibError):
+    """A data file that is missing, empty, damaged or does not hold what was asked of it."""
+
+
+class MissingExtra(FtlibError):
+    """A library that this step needs is not installed; the message names what to install."""
+
+
+class RunLocked(FtlibError):
+    """Another process holds the run folder."""
+
+
+class BudgetExceeded(FtlibError):
+    """A paid call would pass the cap; everything paid for so far is kept."""
+
+
+class Refused(FtlibError):
+    """A provider, hub or device will not serve this contestant; the others go on without it."""
+
+
+class TrainingFailed(FtlibError):
+    """A training that started and did not end well; the message carries the reason given."""

@@ -1,0 +1,1 @@
+"""Evaluation: answers, metrics, statistics, judge, probes."""

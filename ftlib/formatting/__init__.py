@@ -1,0 +1,1 @@
+"""Formatting: tasks, training files, checks for each destination."""

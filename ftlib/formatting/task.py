@@ -1,0 +1,96 @@
+"""A task: what is asked of a model. The one place that builds a prompt, for training, answering and evaluating alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ftlib.files import hash_json
+from ftlib.profile import Strict, convert, read_yaml
+
+_FIELD = re.compile(r"\{(title|content)\}")
+Record = Mapping[str, Any]  # id, title, content: all texts
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question as a model gets it, before any chat template.
+
+    ``shots`` are worked examples (question, answer) shown before it; ``hash`` ignores them and every template.
+    """
+
+    id: str
+    task: str
+    system: str | None
+    instruction: str
+    input: str
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    shots: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def user(self) -> str:
+        """The user's turn: the instruction, and the input below it where there is one."""
+        return join_turn(self.instruction, self.input)
+
+    @property
+    def hash(self) -> str:
+        """Hash of record and task, the same for every system that is asked this."""
+        return hash_json([self.id, self.task, self.system, self.instruction, self.input])
+
+    def messages(self) -> list[dict[str, str]]:
+        """Role/content messages: system if any, the shots, the question."""
+        turns = [{"role": "system", "content": self.system}] if self.system else []
+        for question, answer in self.shots:
+            turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        return [*turns, {"role": "user", "content": self.user}]
+
+
+def join_turn(instruction: str, text: str) -> str:
+    """Instruction and input as one user turn."""
+    return "\n\n".join(part for part in (instruction, text) if part)
+
+
+class Task(Strict):
+    """What is asked of a model (a YAML file, or built in by name)."""
+
+    name: str
+    instruction: str = ""
+    system: str | None = None
+    input: str = "{title}"  # how a record becomes the question
+    output: str = "{content}"  # and the expected answer
+    language: str = "en"  # the language answers are in
+    max_new_tokens: int = 256
+    stop: list[str] = msgspec.field(default_factory=list)
+    paraphrases: dict[str, str] = msgspec.field(default_factory=dict)  # name -> the instruction in other words
+
+    def prompt(self, record: Record, *, wording: str | None = None, shots: Sequence[Record] = ()) -> Prompt:
+        """The question about a record, in the task's own words or those of a named paraphrase."""
+        instruction = self.paraphrases[wording] if wording else self.instruction
+        worked = tuple((join_turn(instruction, fill(self.input, shot)), self.expected(shot)) for shot in shots)
+        name = f"{self.name}/{wording}" if wording else self.name
+        return Prompt(str(record["id"]), name, self.system, instruction, fill(self.input, record), self.max_new_tokens, tuple(self.stop), worked)
+
+    def expected(self, record: Record) -> str:
+        """The expected answer for a record."""
+        return fill(self.output, record)
+
+    @property
+    def hash(self) -> str:
+        """Hash of the whole definition."""
+        return hash_json(msgspec.to_builtins(self))
+
+
+def fill(template: str, record: Record) -> str:
+    """Put a record's fields into a template in one pass, so that braces inside a text stay what they are."""
+    return _FIELD.sub(lambda match: str(record[match[1]]), template)
+
+
+def load_task(name: str) -> Task:
+    """A built-in task by name, or one's own from a YAML file. Raises ProfileError."""
+    value, where = read_yaml(name, "tasks", "task")
+    return convert(value, Task, where)

@@ -1,0 +1,1 @@
+"""Hosted training and answering: any provider, never paid twice, never over budget."""

@@ -1,0 +1,1 @@
+"""A loopback service that speaks the hosted API and really trains a small model."""

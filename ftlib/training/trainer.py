@@ -1,0 +1,69 @@
+"""What every trainer offers, and which one a contestant gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ftlib.formatting.task import Prompt
+from ftlib.profile import Contestant
+from ftlib.runs import Run
+
+Finish = Literal["stop", "length", "refusal", "filtered", "error"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one prompt. ``text`` is None only where ``finish`` is ``error``; ``error`` then says why."""
+
+    text: str | None
+    finish: Finish
+    rendered_hash: str  # of what the model really received
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    seconds: float | None = None  # of this item; of its batch divided by its size where answered together
+    usd: float | None = None  # None: nothing is charged here
+    fingerprint: str | None = None  # what the service says of the system that answered
+    error: str | None = None
+
+
+class Trainer(Protocol):
+    """What tunes and asks one contestant of one run."""
+
+    run: Run
+    contestant: Contestant
+
+    def settings(self) -> dict[str, Any]:
+        """What the training depends on besides its files (model, revision, settings, library versions); light to call."""
+        ...
+
+    def estimate(self) -> dict[str, Any]:
+        """Tokens, seconds, bytes and dollars before anything starts."""
+        ...
+
+    def train(self) -> None:
+        """Tune, resumably; writes training.json and adapter/ or job.json in the contestant's folder.
+
+        Raises Refused (nothing was spent) or TrainingFailed; training.json says so too.
+        """
+        ...
+
+    def ask(self, prompts: Sequence[Prompt], *, tuned: bool) -> Iterator[tuple[int, Answer]]:
+        """Answer prompts, yielding (position, answer) as they are ready; the caller stores each before taking the next."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory, connections and child processes."""
+        ...
+
+
+def trainer_for(run: Run, contestant: Contestant) -> Trainer:
+    """The trainer of a contestant: ``local`` or ``hosted``."""
+    if contestant.trainer == "local":
+        from ftlib.training.local.trainer import LocalTrainer
+
+        return LocalTrainer(run, contestant)
+    from ftlib.training.hosted.trainer import HostedTrainer
+
+    return HostedTrainer(run, contestant)
