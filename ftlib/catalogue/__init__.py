@@ -1,1 +1,5 @@
-"""Models and prices: what can be tuned, on what, for how much."""
+"""Models and prices: the ground floor that every room may read."""
+
+from ftlib.catalogue.models import Hosted, Markers, Model, Shape, find_model
+
+__all__ = ["Hosted", "Markers", "Model", "Shape", "find_model"]

@@ -1,0 +1,139 @@
+"""The price book: dated, sourced rows. What is not in it is refused, never guessed."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from ftlib.errors import ProfileError
+from ftlib.profile import Strict, builtin_names, convert, nearest, read_yaml
+
+log = logging.getLogger("ftlib")
+Unit = Literal["training_token", "input_token", "cached_input_token", "output_token", "gpu_hour", "minimum_charge", "hosting_minute"]
+OLD_AFTER_DAYS = 180
+
+
+class UnknownPrice(ProfileError):
+    """A price that the book does not hold; the message carries the row to add."""
+
+
+class _Row(Strict):
+    provider: str
+    model: str  # `*`: all of this provider's
+    unit: Unit
+    usd: float
+    date: str
+    source: str
+    per: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Price:
+    """One row: ``usd`` per ``per`` units, as ``source`` said on ``date``; ``low`` and ``high`` where sources differ."""
+
+    provider: str
+    model: str
+    unit: str
+    usd: float
+    per: float
+    date: str  # ISO
+    source: str
+    file: str  # which price file it stands in
+    low: float
+    high: float
+    note: str = ""
+
+    def cost(self, quantity: float) -> float:
+        """US dollars for so many units (tokens, hours, minutes, jobs)."""
+        return self.usd * quantity / self.per
+
+    def age_days(self, today: datetime.date | None = None) -> int:
+        """Days since the row was last seen to hold."""
+        return ((today or datetime.date.today()) - datetime.date.fromisoformat(self.date)).days
+
+    def warning(self, old_after_days: int = OLD_AFTER_DAYS) -> str | None:
+        """A sentence where the row is older than that, else None."""
+        age = self.age_days()
+        if self.usd == 0 or age <= old_after_days:
+            return None
+        return f"the price of {self.provider} {self.model} {self.unit} is {age} days old ({self.date}, {self.source}); look it up before you rely on it"
+
+
+def read_prices(name: str) -> list[Price]:
+    """The rows of one price file: a built-in name, or a path. Raises ProfileError."""
+    value, where = read_yaml(name, "prices", "price file")
+    if not isinstance(value, list):
+        raise ProfileError(f"{where}: a price file is a list of rows such as {example('openai', 'MODEL', 'training_token')}")
+    return [_price(row, f"{where}, row {number}") for number, row in enumerate(value, 1)]
+
+
+def _price(value: Any, where: str) -> Price:
+    if isinstance(value, dict) and isinstance(value.get("date"), datetime.date):
+        value = {**value, "date": value["date"].isoformat()}
+    row = convert(value, _Row, where)
+    try:
+        datetime.date.fromisoformat(row.date)
+    except ValueError:
+        raise ProfileError(f"{where}: date {row.date!r} is not a day such as 2026-11-01.") from None
+    if row.usd < 0 or row.per <= 0:
+        raise ProfileError(f"{where}: usd must not be negative and per must be above 0.")
+    low, high = row.low if row.low is not None else row.usd, row.high if row.high is not None else row.usd
+    return Price(row.provider, row.model, row.unit, row.usd, row.per, row.date, row.source, where.partition(", row")[0], low, high, row.note)
+
+
+def find_price(provider: str, model: str, unit: str, *, file: str | Path | None = None, old_after_days: int = OLD_AFTER_DAYS) -> Price:
+    """The price of one unit of a model at a provider.
+
+    Args:
+        provider: as in a profile; for GPU hours where the machine stands (``colab``, ``own``).
+        model: the provider's id, or the GPU's kind for ``gpu_hour``. A fine-tuned id costs what its base does.
+        unit: one of ``Unit``.
+        file: the user's own price file; its rows come before the built-in ones.
+        old_after_days: an older row is used, and logged as a warning.
+
+    Raises UnknownPrice with the row to add.
+    """
+    if unit not in get_args(Unit):
+        raise ProfileError(f"{unit!r} is not a unit of the price book{nearest(unit, get_args(Unit))}.")
+    books = ([str(file)] if file else []) + builtin_names("prices")
+    wanted = _base_of(model)
+    for book in books:
+        rows = [row for row in read_prices(book) if row.provider == provider and row.unit == unit]
+        price = _newest(rows, model) or _newest(rows, wanted) or _newest(rows, "*")
+        if price:
+            old = price.warning(old_after_days)
+            if old:
+                log.warning("%s", old)
+            return price
+    where = f"in {file}" if file else "in a file of your own, given as `prices:` in the profile or with --prices"
+    raise UnknownPrice(f"The price of one {unit} of {model} at {provider} is not known; add a row {where}: {example(provider, wanted, unit)}")
+
+
+def _newest(rows: Sequence[Price], model: str) -> Price | None:
+    return max((row for row in rows if row.model == model), key=lambda row: row.date, default=None)
+
+
+def _base_of(model: str) -> str:
+    """ft:BASE:organisation:suffix:id -> BASE; anything else as it is."""
+    return model.split(":")[1] if model.startswith("ft:") and model.count(":") >= 2 else model
+
+
+def example(provider: str, model: str, unit: str) -> str:
+    """The row to add for a price, with what must be filled in written as 0 and SOURCE."""
+    per = 1_000_000 if unit.endswith("token") else 1
+    row = {"provider": provider, "model": model, "unit": unit, "usd": 0.0, "per": per, "date": datetime.date.today().isoformat(), "source": "SOURCE"}
+    return "- {" + ", ".join(f"{key}: {_scalar(value)}" for key, value in row.items()) + "}"
+
+
+def _scalar(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text.strip('"') if isinstance(value, str) and ":" not in value and "*" not in value else text
