@@ -33,3 +33,7 @@ class Refused(FtlibError):
 
 class TrainingFailed(FtlibError):
     """A training that started and did not end well; the message carries the reason given."""
+
+
+class NotebookFailed(FtlibError):
+    """A notebook that stopped before its end; the message carries the reason and where to read more."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+log = logging.getLogger("ftlib")
 
 RELAY = "FTLIB_PROGRESS"  # a file that the batch runner reads; set in the kernels that it starts
 QUIET = "FTLIB_QUIET"
@@ -17,7 +25,36 @@ def bar(iterable: Iterable[Any] | None = None, *, desc: str, total: float | None
         from tqdm.std import tqdm as plain
 
         handle = open(relay, "a", encoding="utf-8")  # closed with the process; lines only
-        return plain(iterable, desc=desc, total=total, unit=unit, initial=initial, file=handle, mininterval=2, ncols=100, ascii=True)
+        return plain(iterable, desc=desc, total=total, unit=unit, initial=initial, file=handle, mininterval=5, ncols=100, ascii=True)
     from tqdm.auto import tqdm
 
     return tqdm(iterable, desc=desc, total=total, unit=unit, initial=initial, mininterval=0.5, disable=bool(os.environ.get(QUIET)) or None)
+
+
+@contextmanager
+def relay(started: float) -> Iterator[None]:
+    """Log what the kernels started meanwhile report, each line with the time since ``started`` (``time.monotonic``)."""
+    with tempfile.TemporaryDirectory(prefix="ftlib-") as folder:
+        path = Path(folder) / "progress"
+        path.touch()
+        over = threading.Event()
+
+        def show() -> None:
+            with path.open(encoding="utf-8", errors="replace", newline="") as handle:
+                last = False
+                while not last:
+                    last = over.wait(0.5)
+                    for line in handle.read().replace("\r", "\n").split("\n"):
+                        if line.strip():
+                            minutes, seconds = divmod(int(time.monotonic() - started), 60)
+                            log.info("  %d:%02d  %s", minutes, seconds, line.strip())
+
+        thread = threading.Thread(target=show, daemon=True)
+        os.environ[RELAY] = str(path)
+        thread.start()
+        try:
+            yield
+        finally:
+            os.environ.pop(RELAY, None)
+            over.set()
+            thread.join(timeout=5)

@@ -150,11 +150,13 @@ class Run:
         if step.needed and self.only_look:
             raise StepNeeded(f"{name}: {step.reason}")
         log.info("%s: %s (%s)", name, "running" if step.needed else "skipped", step.reason)
-        if step.needed:
+        if not step.needed:
+            yield step
+            return
+        with lock(self.path):
             (self.path / "manifest.json").unlink(missing_ok=True)
-        started = time.perf_counter()
-        yield step
-        if step.needed:
+            started = time.perf_counter()
+            yield step
             seconds = time.perf_counter() - started
             made = {self.relative(path): sha256_file(path) for path in outputs if path.exists()}
             write_json(record_path, {**now, "outputs": made, "seconds": round(seconds, 3), "note": _plain(step.note)})

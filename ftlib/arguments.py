@@ -1,0 +1,154 @@
+"""What each command takes, with examples; light, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import ftlib
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="ftlib", description="Which foundation model should I fine-tune on my rows, and what do I get for it?")
+    top.add_argument("--version", action="version", version=f"ftlib {ftlib.__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for group in (_chain, _curation, _formatting, _contestant, _evaluation):
+        group(commands)
+    return top
+
+
+def size(text: str) -> int | float:
+    """A number of rows, or a share below 1."""
+    return float(text) if "." in text else int(text)
+
+
+def _add(commands: Any, name: str, about: str, *examples: str) -> argparse.ArgumentParser:
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog="examples:\n" + "\n".join(f"  ftlib {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("--json", action="store_true", help="one JSON document on standard output; messages on standard error")
+    sub.add_argument("--quiet", action="store_true", help="no messages and no progress")
+    return sub
+
+
+def _overrides(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the profile, as data.train=200")
+
+
+def _chain(commands: Any) -> None:
+    sub = _add(commands, "run", "the whole chain, notebook by notebook, into a run folder", "run demo", "run my.yaml --out results/mine --set data.test=100")
+    sub.add_argument("profile", help="a built-in profile (demo, colab-t4, hosted, seed) or a YAML file")
+    sub.add_argument("--out", type=Path, help="the run folder (results/NAME by default)")
+    _overrides(sub)
+    sub.add_argument("--take-over", action="store_true", help="take the folder over from a machine that is gone")
+    sub.add_argument("--jobs", type=int, default=1, help="train so many contestants at once")
+    sub.add_argument("--timeout", type=float, help="seconds a notebook cell may take before it counts as hung (no limit by default)")
+    _add(commands, "doctor", "what will work on this machine", "doctor")
+
+
+def _curation(commands: Any) -> None:
+    sub = _add(
+        commands,
+        "curate",
+        "raw rows to train, valid, test and a funnel",
+        "curate trn.json.gz --recipe default --out curated",
+        "curate my.csv --title-field name --content-field text --train 1000 --test 200 --out curated",
+    )
+    sub.add_argument("raw", help="JSON lines (.gz, .zst, .zip), CSV, Parquet, a hub dataset id, or `sample`")
+    sub.add_argument("--recipe", default="default", help="a built-in recipe or a YAML file")
+    sub.add_argument("--out", type=Path, required=True, help="folder to write")
+    for name in ("train", "valid", "test"):
+        sub.add_argument(f"--{name}", type=size, help="rows, or a share below 1")
+    sub.add_argument("--seed", type=int, default=42)
+    sub.add_argument("--limit", type=int, help="read at most so many rows")
+    for name in ("id", "title", "content"):
+        sub.add_argument(f"--{name}-field", help=f"the source's name for {name}")
+    sub.add_argument("--max-bad-share", type=float, default=0.01, help="stop when more than this share of rows is unreadable")
+    sub.add_argument("--rejected", action="store_true", help="write every rejected row to rejected.jsonl, not a sample")
+    sub = _add(commands, "leaks", "exact and near duplicates between files of any of our formats", "leaks curated/train.jsonl curated/test.jsonl")
+    sub.add_argument("files", nargs="+", type=Path)
+    sub.add_argument("--threshold", type=float, default=0.8, help="Jaccard similarity from which two texts are near-duplicates")
+
+
+def _formatting(commands: Any) -> None:
+    sub = _add(commands, "format", "records to training files", "format curated --to chat --task describe --out files")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--to", choices=["instruction", "chat"], required=True)
+    sub.add_argument("--task", default="describe")
+    sub.add_argument("--out", type=Path, required=True)
+    sub = _add(commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json")
+    sub.add_argument("file", type=Path)
+    sub.add_argument(
+        "--for", dest="destination", required=True, metavar="DESTINATION", help="openai, azure, nebius, together, sandbox, local or local:MODEL"
+    )
+    sub.add_argument("--validation", type=Path, help="the validation file that goes with it")
+    sub.add_argument("--model", help="the model to be tuned (its context length and tokenizer)")
+    sub = _add(commands, "models", "the catalogue of models", "models", "models --fits t4")
+    sub.add_argument("--fits", metavar="GPU", help="only what QLoRA trains there: t4, l4, a100 ...")
+    sub = _add(
+        commands,
+        "estimate",
+        "tokens, money, time and memory before anything is spent",
+        "estimate demo",
+        "estimate train.jsonl --model gpt-4o-mini-2024-07-18 --epochs 3",
+    )
+    sub.add_argument("what", metavar="PROFILE|FILE")
+    sub.add_argument("--model")
+    sub.add_argument("--provider")
+    sub.add_argument("--epochs", type=float)
+    sub.add_argument("--gpu", default="t4")
+    sub.add_argument("--prices", type=Path, help="a price file of your own, over the built-in one")
+    _overrides(sub)
+
+
+def _contestant(commands: Any) -> None:
+    sub = _add(commands, "train", "one contestant by itself", "train demo tiny-llama --out results/demo")
+    sub.add_argument("profile")
+    sub.add_argument("contestant")
+    sub.add_argument("--out", type=Path)
+    _overrides(sub)
+    sub = _add(commands, "ask", "ask a contestant of a run a question", 'ask results/demo tiny-llama "Blue ceramic mug"')
+    sub.add_argument("run", type=Path)
+    sub.add_argument("contestant")
+    sub.add_argument("text", nargs="?", help="the input; the first test row where none is given")
+    sub.add_argument("--base", action="store_true", help="the base model too")
+    sub = _add(commands, "export", "take a tuned model away", "export results/demo tiny-llama --to merged --out my-model")
+    sub.add_argument("run", type=Path)
+    sub.add_argument("contestant")
+    sub.add_argument("--to", choices=["adapter", "merged", "gguf", "hub"], required=True)
+    sub.add_argument("--out", type=Path)
+    sub.add_argument("--quantisation", default="q8_0", help="for gguf")
+    sub.add_argument("--repo", help="for hub: owner/name")
+    sub = _add(commands, "sandbox", "the loopback service that speaks the hosted API", "sandbox --port 8801", "sandbox --fault list")
+    sub.add_argument("--host", default="127.0.0.1")
+    sub.add_argument("--port", type=int, default=0)
+    sub.add_argument("--fault", action="append", default=[], help="a fault to rehearse; `--fault list` lists them")
+
+
+def _evaluation(commands: Any) -> None:
+    sub = _add(commands, "score", "metrics and statistics of answers, recorded anywhere", "score --references R.jsonl --answers A.jsonl B.jsonl --json")
+    sub.add_argument("--references", type=Path, required=True, help="lines {id, title?, reference}")
+    sub.add_argument("--answers", type=Path, nargs="+", required=True, help="lines {id, answer}; one file a system")
+    sub.add_argument("--metrics", nargs="+")
+    sub.add_argument("--primary", default="rougeL")
+    sub.add_argument("--seed", type=int, default=42)
+    sub.add_argument("--resamples", type=int, default=10_000)
+    sub.add_argument("--train", type=Path, help="the training file, for the memorisation flag")
+    sub.add_argument("--out", type=Path, help="write the per-item table here")
+    sub = _add(commands, "judge", "let a model compare the answers of a run pairwise", "judge results/demo --provider openai --model MODEL --pairs 100")
+    sub.add_argument("run", type=Path)
+    sub.add_argument("--provider")
+    sub.add_argument("--model")
+    sub.add_argument("--pairs", type=int, default=100)
+    sub.add_argument("--systems", nargs=2, metavar=("A", "B"))
+    sub.add_argument("--human", type=Path, help="a blind sheet that came back filled: agreement")
+    sub = _add(commands, "compare", "workbook, charts and page from what is stored", "compare results/demo --out comparison")
+    sub.add_argument("runs", nargs="+", type=Path)
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--weights", help="your own weights, as precision=2,cost=1")

@@ -1,0 +1,151 @@
+"""The batch: a profile through all notebooks with papermill, in one run folder."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftlib.chain import Stage, stages, why_needed
+from ftlib.errors import DataError, NotebookFailed
+from ftlib.execute import execute, up_to_date
+from ftlib.files import read_json
+from ftlib.preflight import preflight
+from ftlib.profile import Profile, load_profile
+from ftlib.progress import relay
+from ftlib.runs import Run
+
+log = logging.getLogger("ftlib")
+
+
+@dataclass
+class Report:
+    """How a batch run ended."""
+
+    run: Run
+    seconds: float = 0.0
+    done: list[str] = field(default_factory=list)  # notebooks executed
+    skipped: list[str] = field(default_factory=list)  # notebooks with nothing to do
+    findings: dict[str, str] = field(default_factory=dict)  # contestant -> why it is not in the comparison
+
+    @property
+    def code(self) -> int:
+        """0 done, 1 a contestant failed or was refused."""
+        return 1 if self.findings else 0
+
+    def data(self) -> dict[str, Any]:
+        """For --json."""
+        return {"run": str(self.run.path), "seconds": round(self.seconds, 1), "notebooks": {"executed": self.done, "skipped": self.skipped},
+                "findings": self.findings, "report": str(self.run.path / "report.html"), "workbook": str(self.run.path / "comparison.xlsx")}
+
+    def text(self) -> str:
+        """For a reader."""
+        lines = [f"{name}: {why}" for name, why in self.findings.items()]
+        lines.append(f"{len(self.done)} notebooks executed, {len(self.skipped)} up to date, {self.seconds:.0f} s")
+        lines += [f"page      {self.run.path / 'report.html'}", f"workbook  {self.run.path / 'comparison.xlsx'}"]
+        return "\n".join(lines)
+
+
+def run_profile(
+    profile: str | Profile,
+    *,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    take_over: bool = False,
+    jobs: int = 1,
+    timeout: float | None = None,
+) -> Report:
+    """Take a profile through its notebooks; a notebook whose steps are all up to date is not executed again.
+
+    Args:
+        profile: a built-in name, a YAML file, or a checked profile.
+        out: the run folder; ``results/<name>`` by default.
+        overrides: ``key=value`` texts over the profile.
+        take_over: take the folder from a machine that is gone.
+        jobs: contestants trained at once.
+        timeout: seconds a cell may take; None for no limit.
+
+    Raises FtlibError where a room shared by all contestants fails; a contestant's own failure stands in the report.
+    """
+    checked = profile if isinstance(profile, Profile) else load_profile(profile, overrides)
+    if not checked.contestants:
+        raise DataError(f"Profile {checked.name} has no contestants; add one under contestants:.")
+    preflight(checked)
+    started = time.monotonic()
+    run = Run.create(out or Path("results") / checked.name, checked)
+    report = Report(run)
+    with run.lock(take_over=take_over), _terminable(), relay(started):
+        for group in _groups(stages(run)):
+            with ThreadPoolExecutor(max_workers=jobs) as pool:
+                for result in [pool.submit(_stage, run, stage, report, timeout) for stage in group]:
+                    result.result()
+        _collect_findings(run, report)
+        run.finish()
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _groups(all_stages: list[Stage]) -> list[list[Stage]]:
+    """Stages that may run at once stand together: the trainings."""
+    groups: list[list[Stage]] = []
+    for stage in all_stages:
+        if stage.contestant and groups and groups[-1][0].contestant:
+            groups[-1].append(stage)
+        else:
+            groups.append([stage])
+    return groups
+
+
+def _stage(run: Run, stage: Stage, report: Report, timeout: float | None) -> None:
+    output = run.path / "notebooks" / stage.output
+    need = why_needed(run, stage)
+    if need is None and not up_to_date(output, stage.notebook):
+        need = f"{stage.output} is not there" if not output.exists() else "the notebook has changed"
+    if need is None:
+        log.info("%s: skipped, nothing to do", stage.output)
+        report.skipped.append(stage.output)
+        return
+    log.info("%s: executing (%s)", stage.output, need)
+    parameters = {"PROFILE": str(run.path / "profile.yaml"), "RUN": str(run.path), **stage.parameters()}
+    started = time.monotonic()
+    try:
+        execute(stage.notebook, output, parameters, timeout=timeout)
+    except NotebookFailed as failure:
+        if stage.contestant is None:
+            raise
+        from ftlib.training import failure_report
+
+        failure_report(run, run.contestant(stage.contestant), "failed", str(failure))
+    log.info("%s: done in %.0f s", stage.output, time.monotonic() - started)
+    report.done.append(stage.output)
+
+
+def _collect_findings(run: Run, report: Report) -> None:
+    for contestant in run.profile.contestants:
+        training = read_json(run.folder(contestant) / "training.json")
+        if training["status"] not in ("done", "nothing_to_train"):
+            report.findings[contestant.name] = f"{training['status']}: {training['reason']}"
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: cleanly, with no kernel left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
