@@ -42,7 +42,9 @@ def _overrides(sub: argparse.ArgumentParser) -> None:
 
 
 def _chain(commands: Any) -> None:
-    sub = _add(commands, "run", "the whole chain, notebook by notebook, into a run folder", "run demo", "run my.yaml --out results/mine --set data.test=100")
+    sub = _add(
+        commands, "run", "the whole chain, notebook by notebook, into a run folder", "run demo", "run my.yaml --out results/mine --set data.test=100"
+    )
     sub.add_argument("profile", help="a built-in profile (demo, colab-t4, hosted, seed) or a YAML file")
     sub.add_argument("--out", type=Path, help="the run folder (results/NAME by default)")
     _overrides(sub)
@@ -82,7 +84,9 @@ def _formatting(commands: Any) -> None:
     sub.add_argument("--to", choices=["instruction", "chat"], required=True)
     sub.add_argument("--task", default="describe")
     sub.add_argument("--out", type=Path, required=True)
-    sub = _add(commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json")
+    sub = _add(
+        commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json"
+    )
     sub.add_argument("file", type=Path)
     sub.add_argument(
         "--for", dest="destination", required=True, metavar="DESTINATION", help="openai, azure, nebius, together, sandbox, local or local:MODEL"
@@ -132,7 +136,9 @@ def _contestant(commands: Any) -> None:
 
 
 def _evaluation(commands: Any) -> None:
-    sub = _add(commands, "score", "metrics and statistics of answers, recorded anywhere", "score --references R.jsonl --answers A.jsonl B.jsonl --json")
+    sub = _add(
+        commands, "score", "metrics and statistics of answers, recorded anywhere", "score --references R.jsonl --answers A.jsonl B.jsonl --json"
+    )
     sub.add_argument("--references", type=Path, required=True, help="lines {id, title?, reference}")
     sub.add_argument("--answers", type=Path, nargs="+", required=True, help="lines {id, answer}; one file a system")
     sub.add_argument("--metrics", nargs="+")
@@ -141,7 +147,9 @@ def _evaluation(commands: Any) -> None:
     sub.add_argument("--resamples", type=int, default=10_000)
     sub.add_argument("--train", type=Path, help="the training file, for the memorisation flag")
     sub.add_argument("--out", type=Path, help="write the per-item table here")
-    sub = _add(commands, "judge", "let a model compare the answers of a run pairwise", "judge results/demo --provider openai --model MODEL --pairs 100")
+    sub = _add(
+        commands, "judge", "let a model compare the answers of a run pairwise", "judge results/demo --provider openai --model MODEL --pairs 100"
+    )
     sub.add_argument("run", type=Path)
     sub.add_argument("--provider")
     sub.add_argument("--model")

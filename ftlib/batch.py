@@ -42,8 +42,14 @@ class Report:
 
     def data(self) -> dict[str, Any]:
         """For --json."""
-        return {"run": str(self.run.path), "seconds": round(self.seconds, 1), "notebooks": {"executed": self.done, "skipped": self.skipped},
-                "findings": self.findings, "report": str(self.run.path / "report.html"), "workbook": str(self.run.path / "comparison.xlsx")}
+        return {
+            "run": str(self.run.path),
+            "seconds": round(self.seconds, 1),
+            "notebooks": {"executed": self.done, "skipped": self.skipped},
+            "findings": self.findings,
+            "report": str(self.run.path / "report.html"),
+            "workbook": str(self.run.path / "comparison.xlsx"),
+        }
 
     def text(self) -> str:
         """For a reader."""

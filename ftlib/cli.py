@@ -41,9 +41,21 @@ def curate(args: argparse.Namespace) -> Outcome:
     from ftlib.curation import curate as do
     from ftlib.curation import funnel_text
 
-    funnel = do(args.raw, recipe=args.recipe, out=args.out, train=args.train, valid=args.valid, test=args.test, seed=args.seed, limit=args.limit,
-                id_field=args.id_field, title_field=args.title_field, content_field=args.content_field, max_bad_share=args.max_bad_share,
-                keep_rejected=args.rejected)
+    funnel = do(
+        args.raw,
+        recipe=args.recipe,
+        out=args.out,
+        train=args.train,
+        valid=args.valid,
+        test=args.test,
+        seed=args.seed,
+        limit=args.limit,
+        id_field=args.id_field,
+        title_field=args.title_field,
+        content_field=args.content_field,
+        max_bad_share=args.max_bad_share,
+        keep_rejected=args.rejected,
+    )
     return Outcome(funnel, funnel_text(funnel))
 
 
@@ -118,8 +130,16 @@ def sandbox(args: argparse.Namespace) -> Outcome:
 def score(args: argparse.Namespace) -> Outcome:
     from ftlib.evaluation import score_files, scores_text
 
-    found = score_files(args.references, args.answers, metrics=args.metrics, primary=args.primary, seed=args.seed, resamples=args.resamples,
-                        train=args.train, out=args.out)
+    found = score_files(
+        args.references,
+        args.answers,
+        metrics=args.metrics,
+        primary=args.primary,
+        seed=args.seed,
+        resamples=args.resamples,
+        train=args.train,
+        out=args.out,
+    )
     return Outcome(found, scores_text(found))
 
 
@@ -145,8 +165,21 @@ def doctor(args: argparse.Namespace) -> Outcome:
 
 
 COMMANDS = {
-    "run": run, "curate": curate, "leaks": leaks, "format": format_, "check": check, "models": models, "estimate": estimate, "train": train, "ask": ask,
-    "export": export, "sandbox": sandbox, "score": score, "judge": judge, "compare": compare, "doctor": doctor,
+    "run": run,
+    "curate": curate,
+    "leaks": leaks,
+    "format": format_,
+    "check": check,
+    "models": models,
+    "estimate": estimate,
+    "train": train,
+    "ask": ask,
+    "export": export,
+    "sandbox": sandbox,
+    "score": score,
+    "judge": judge,
+    "compare": compare,
+    "doctor": doctor,
 }
 
 

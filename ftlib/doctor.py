@@ -56,10 +56,20 @@ def examine() -> dict[str, Any]:
         unsloth = able["local training with Unsloth"]
         unsloth.update(works=False, remedy=unsloth["remedy"] or "needs an NVIDIA GPU; on Colab: Runtime, Change runtime type, T4")
     hub = reaches("huggingface.co")
-    able["models from the Hugging Face hub"] = {"works": hub, "missing": [], "remedy": "" if hub else "huggingface.co is not reached; give a local folder"}
+    able["models from the Hugging Face hub"] = {
+        "works": hub,
+        "missing": [],
+        "remedy": "" if hub else "huggingface.co is not reached; give a local folder",
+    }
     able["the demo profile"] = {"works": able["local training"]["works"] and able["batch runs (ftlib run)"]["works"], "missing": [], "remedy": ""}
-    return {"versions": versions(), "machine": machine(), "gpus": found, "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
-            "keys": {name: bool(os.environ.get(name, "").strip()) for name in KEYS}, "able": able}
+    return {
+        "versions": versions(),
+        "machine": machine(),
+        "gpus": found,
+        "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
+        "keys": {name: bool(os.environ.get(name, "").strip()) for name in KEYS},
+        "able": able,
+    }
 
 
 def doctor_text(found: dict[str, Any]) -> str:

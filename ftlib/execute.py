@@ -55,8 +55,16 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
     with atomic_path(failed) as partial:
         try:
             papermill.execute_notebook(
-                str(source), str(partial), dict(parameters), kernel_name="python3", progress_bar=False, log_output=False,
-                cwd=os.getcwd(), execution_timeout=timeout, start_timeout=120, request_save_on_cell_execute=False,
+                str(source),
+                str(partial),
+                dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                log_output=False,
+                cwd=os.getcwd(),
+                execution_timeout=timeout,
+                start_timeout=120,
+                request_save_on_cell_execute=False,
             )
             reason = _unfinished(_read(partial))
         except papermill.PapermillExecutionError as error:

@@ -68,8 +68,13 @@ def lock(folder: Path, *, take_over: bool = False) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    me = {"pid": os.getpid(), "process_started": _started(os.getpid()), "machine": _machine(), "token": uuid.uuid4().hex,
-          "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    me = {
+        "pid": os.getpid(),
+        "process_started": _started(os.getpid()),
+        "machine": _machine(),
+        "token": uuid.uuid4().hex,
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
     _acquire(path, me, take_over)
     os.environ[TOKEN] = str(me["token"])
     try:

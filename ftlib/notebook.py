@@ -56,7 +56,9 @@ def check_parameters(notebook: str, given: Mapping[str, Any]) -> None:
 def _given() -> dict[str, Any]:
     """The parameters as this kernel holds them: names in capitals with plain values."""
     names = vars(sys.modules["__main__"])
-    return {name: value for name, value in names.items() if name.isupper() and not name.startswith("_") and isinstance(value, str | int | float | bool)}
+    return {
+        name: value for name, value in names.items() if name.isupper() and not name.startswith("_") and isinstance(value, str | int | float | bool)
+    }
 
 
 def open_run(profile: str, run: str, notebook: str, overrides: Mapping[str, Any] | None = None) -> Run:

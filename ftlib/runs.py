@@ -249,8 +249,27 @@ def _short(value: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that a result may depend on, where installed."""
-    names = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "bitsandbytes", "tokenizers", "tiktoken",
-             "gigatoken", "openai", "pandas", "numpy", "matplotlib", "papermill", "sacrebleu", "rapidfuzz", "xlsxwriter")
+    names = (
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "datasets",
+        "accelerate",
+        "unsloth",
+        "bitsandbytes",
+        "tokenizers",
+        "tiktoken",
+        "gigatoken",
+        "openai",
+        "pandas",
+        "numpy",
+        "matplotlib",
+        "papermill",
+        "sacrebleu",
+        "rapidfuzz",
+        "xlsxwriter",
+    )
     found = {"python": platform.python_version()}
     for name in names:
         try:
@@ -265,5 +284,10 @@ def machine() -> dict[str, Any]:
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count(), "memory_bytes": memory,
-            "free_disk_bytes": shutil.disk_usage(Path.cwd()).free}
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_bytes": memory,
+        "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
+    }
