@@ -264,7 +264,7 @@ def load_profile(name: str | Path, overrides: Sequence[str] = ()) -> Profile:
     Args:
         name: a built-in profile, or the path of a YAML file.
         overrides: ``key=value`` texts, dots between levels (``data.train=20``, ``contestants.tiny-llama.epochs=1``);
-            the value is YAML. A contestant is named by its name.
+            the value is YAML. A contestant is named by its name; ``+contestants={...}`` adds one.
 
     Raises ProfileError: file, key, what is wrong, nearest valid key.
     """
@@ -291,6 +291,10 @@ def _apply(value: dict[str, Any], override: str) -> None:
         new = yaml.safe_load(text)
     except yaml.YAMLError:
         new = text
+    if key.strip() == "+contestants" and isinstance(new, dict):
+        others = [c for c in value.get("contestants", []) if not isinstance(c, dict) or c.get("name") != new.get("name")]
+        value["contestants"] = [*others, new]
+        return
     parts = key.strip().split(".")
     here: Any = value
     if parts[0] == "contestants" and len(parts) > 1:  # names may hold dots: the longest that fits
