@@ -1,0 +1,1 @@
+"""The sample rows, and the script that makes them."""
