@@ -44,10 +44,15 @@ class Prompt:
 
     def messages(self) -> list[dict[str, str]]:
         """Role/content messages: system if any, the shots, the question."""
-        turns = [{"role": "system", "content": self.system}] if self.system else []
+        turns = [message("system", self.system)] if self.system else []
         for question, answer in self.shots:
-            turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        return [*turns, {"role": "user", "content": self.user}]
+            turns += [message("user", question), message("assistant", answer)]
+        return [*turns, message("user", self.user)]
+
+
+def message(role: str, content: str) -> dict[str, str]:
+    """One message of a conversation."""
+    return {"role": role, "content": content}
 
 
 def join_turn(instruction: str, text: str) -> str:
