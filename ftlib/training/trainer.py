@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -28,8 +29,30 @@ class Answer:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a model finds an expected answer, its prompt given.
+
+    ``nats`` is the negative log-likelihood of the answer's own tokens, the end-of-turn token apart in ``end_nats``;
+    ``bytes`` is the length of the answer in UTF-8.
+    """
+
+    nats: float
+    tokens: int
+    bytes: int
+    end_nats: float
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """nats / (ln 2 x bytes), comparable across tokenizers; None for an empty answer."""
+        return self.nats / (math.log(2) * self.bytes) if self.bytes else None
+
+
 class Trainer(Protocol):
-    """What tunes and asks one contestant of one run."""
+    """What tunes and asks one contestant of one run.
+
+    A local trainer also has ``likelihood(prompts, expected, *, tuned)``, yielding (position, Likelihood) as ``ask`` does.
+    """
 
     run: Run
     contestant: Contestant

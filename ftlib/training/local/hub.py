@@ -1,0 +1,56 @@
+"""What can go wrong between here and a model's files, each in one sentence."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ftlib.errors import MissingExtra, Refused
+
+
+@contextmanager
+def explained(source: str, revision: str | None) -> Iterator[None]:
+    """Turn what loading a model raises into Refused or MissingExtra; anything else passes through unchanged."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(f"Loading {source} needs a library that is not installed ({_line(error)}); pip install -r requirements-gpu.txt.") from error
+    except OSError as error:
+        raise Refused(_sentence(error, source, revision)) from error
+    except ValueError as error:
+        if "model_type" in str(error) or "Unrecognized" in str(error):
+            raise Refused(f"{source} is of a model type that the installed transformers does not know; upgrade transformers, or choose another model.") from error
+        raise
+
+
+def _sentence(error: OSError, source: str, revision: str | None) -> str:
+    """What an OSError while loading means. transformers wraps the hub's own errors, so the whole chain is looked at."""
+    from huggingface_hub import errors as hub
+
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+
+    def was(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    texts = " ".join(str(link) for link in chain)
+    if any(isinstance(link, OSError) and link.errno == errno.ENOSPC for link in chain):
+        return f"The disk is full while fetching {source}; free some space (HF_HOME says where models are kept) and run again."
+    if was(hub.GatedRepoError) or "gated repo" in texts:
+        return f"{source} is gated: ask for access on its page and set HF_TOKEN, or take an ungated mirror (unsloth/... in `ftlib models`)."
+    if was(hub.RevisionNotFoundError) or "is not a valid git identifier" in texts:
+        return f"{source} has no revision {revision!r}; give a branch, tag or commit of that repository, or leave revision out."
+    if was(hub.RepositoryNotFoundError) or "is not a valid model identifier" in texts or "Repo id must" in texts:
+        return f"There is no model {source!r} on the hub (or it is private and HF_TOKEN is not set); `ftlib models` lists known ones."
+    if Path(source).is_dir():
+        return f"The folder {source} holds no whole model ({_line(error)}); it needs config.json, tokenizer files and model.safetensors."
+    if was(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError) or "couldn't connect" in texts or "offline mode" in texts:
+        return f"The model hub cannot be reached for {source}, which is not in the cache; check the connection, or choose tiny-llama, which needs no hub."
+    return f"{source} could not be loaded: {_line(error)}."
+
+
+def _line(error: BaseException) -> str:
+    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,168 @@
+"""One model in memory, loaded by Unsloth or by transformers; everything after this is the same for both."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftlib.errors import MissingExtra, Refused
+from ftlib.training.local.precision import Device, Precision, choose_device, choose_precision
+from ftlib.training.local.settings import TuneSettings
+from ftlib.training.local.template import Template
+
+log = logging.getLogger("ftlib")
+MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass
+class Loaded:
+    """A model with its tokenizer, ready to be wrapped, trained or asked."""
+
+    model: Any
+    template: Template
+    source: str
+    loader: str  # unsloth or transformers
+    device: Device
+    precision: Precision
+    quant: int
+    adapted: bool = False
+
+    @contextmanager
+    def state(self, *, tuned: bool) -> Iterator[Any]:
+        """The model for inference: tuned, or with its adapter switched off (the base, from the same weights in memory)."""
+        training = self.model.training
+        self.model.eval()
+        if self.loader == "unsloth":
+            unsloth_for(self.model, inference=True)
+        try:
+            if self.adapted and not tuned:
+                with self.model.disable_adapter():
+                    yield self.model
+            else:
+                yield self.model
+        finally:
+            if training:
+                self.model.train()
+
+
+def choose_loader(wanted: str, device: Device) -> str:
+    """Unsloth where there is a GPU and it is installed, transformers elsewhere. Raises MissingExtra."""
+    present = importlib.util.find_spec("unsloth") is not None
+    if wanted == "unsloth" and not present:
+        raise MissingExtra("loader: unsloth is asked for and Unsloth is not installed; pip install -r requirements-gpu.txt, or set loader: auto.")
+    if wanted == "auto":
+        return "unsloth" if present and device.gpu else "transformers"
+    return wanted
+
+
+def require_training_extra() -> None:
+    """Raises MissingExtra in one sentence where the training libraries are absent."""
+    missing = [name for name in ("torch", "transformers", "trl", "peft", "datasets", "accelerate") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"Local training needs {', '.join(missing)}; pip install 'ftlib[training]' (on a CPU ask for torch==2.13.0 with it).")
+
+
+def load(source: str | Path, settings: TuneSettings, *, revision: str | None = None, adapter: Path | None = None) -> Loaded:
+    """Load a model, with an adapter on it where one is given.
+
+    Raises Refused (no GPU, gated, unknown, unreachable) or MissingExtra, each in one sentence.
+    """
+    require_training_extra()
+    device = choose_device(settings.require_gpu)
+    loader = choose_loader(settings.loader, device)
+    quiet_libraries()
+    if loader == "unsloth":
+        if not device.gpu:
+            os.environ.setdefault("UNSLOTH_FORCE_CPU", "1")
+        import unsloth  # noqa: F401  it patches transformers and trl, so it goes first
+    precision = choose_precision(device)
+    quant = settings.quant or (4 if device.gpu else 16)
+    if quant == 4 and not device.gpu:
+        raise Refused("quant: 4 needs an NVIDIA GPU (bitsandbytes); set quant: 16, or remove it.")
+    from ftlib.training.local.hub import explained
+
+    with explained(str(source), revision):
+        make = _by_unsloth if loader == "unsloth" else _by_transformers
+        model, tokenizer = make(str(source), settings, revision, device, precision, quant)
+    loaded = Loaded(model, Template(tokenizer, settings.template, str(source)), str(source), loader, device, precision, quant)
+    log.info("loaded %s with %s on %s in %s: %s", source, loader, device.name, precision.dtype, precision.reason)
+    if adapter is not None:
+        from peft import PeftModel
+
+        loaded.model, loaded.adapted = PeftModel.from_pretrained(model, str(adapter), is_trainable=False), True
+    return loaded
+
+
+def wrap(loaded: Loaded, settings: TuneSettings) -> None:
+    """Put fresh LoRA matrices on the model, with the seed set so that they are the same each time."""
+    from transformers import set_seed
+
+    set_seed(settings.seed)
+    shape: dict[str, Any] = {
+        "r": settings.r, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout,
+        "target_modules": list(settings.modules or MODULES), "use_rslora": settings.rslora, "bias": "none",
+    }
+    if loaded.loader == "unsloth":
+        from unsloth import FastLanguageModel
+
+        loaded.model = FastLanguageModel.get_peft_model(
+            loaded.model, **shape, use_gradient_checkpointing="unsloth" if loaded.device.gpu else False,
+            random_state=settings.seed, max_seq_length=settings.max_length,
+        )
+    else:
+        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+        if loaded.quant == 4:
+            loaded.model = prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=True)
+        loaded.model = get_peft_model(loaded.model, LoraConfig(task_type="CAUSAL_LM", **shape))
+    loaded.adapted = True
+
+
+def unsloth_for(model: Any, *, inference: bool) -> None:
+    """Switch Unsloth's kernels between training and inference."""
+    from unsloth import FastLanguageModel
+
+    (FastLanguageModel.for_inference if inference else FastLanguageModel.for_training)(model)
+
+
+def _by_unsloth(source: str, settings: TuneSettings, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
+    from unsloth import FastLanguageModel
+
+    model, tokenizer = FastLanguageModel.from_pretrained(
+        source, max_seq_length=settings.max_length, dtype=precision.torch_dtype, load_in_4bit=quant == 4, revision=revision
+    )
+    return model, tokenizer
+
+
+def _by_transformers(source: str, settings: TuneSettings, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options: dict[str, Any] = {"dtype": precision.torch_dtype, "revision": revision}
+    if quant == 4:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=precision.torch_dtype
+        )
+    if device.gpu:
+        options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+    model = AutoModelForCausalLM.from_pretrained(source, **options)
+    if not device.gpu:
+        model.to(device.kind)
+    return model, AutoTokenizer.from_pretrained(source, revision=revision)
+
+
+def quiet_libraries() -> None:
+    """Keep transformers' and datasets' own bars and advice out of notebooks; our own messages say what matters."""
+    import datasets
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
