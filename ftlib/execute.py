@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
     failed = output.with_suffix(".failed.ipynb")
     source = notebooks_folder() / f"{notebook}.ipynb"
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with atomic_path(failed) as partial:
+    with atomic_path(failed) as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not end in one of")  # papermill on the temporary name
         try:
             papermill.execute_notebook(
                 str(source),
@@ -64,7 +66,6 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
                 cwd=os.getcwd(),
                 execution_timeout=timeout,
                 start_timeout=120,
-                request_save_on_cell_execute=False,
             )
             reason = _unfinished(_read(partial))
         except papermill.PapermillExecutionError as error:

@@ -1,0 +1,25 @@
+"""Fixtures that every room's tests may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real rows; tests that need them skip where FTLIB_REAL_DATA names none."""
+    folder = Path(os.environ.get("FTLIB_REAL_DATA", ""))
+    if not os.environ.get("FTLIB_REAL_DATA") or not folder.is_dir():
+        pytest.skip("FTLIB_REAL_DATA names no folder of real rows")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ftlib_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole test session, outside the user's home: a small model is built once."""
+    home = tmp_path_factory.mktemp("ftlib-home")
+    os.environ["FTLIB_HOME"] = str(home)
+    return home

@@ -1,0 +1,58 @@
+"""The command line as a user meets it: exit codes, one sentence an error, JSON on standard output alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftlib.arguments import parser
+from ftlib.cli import COMMANDS, main
+
+
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            parser().parse_args([name, "--help"])
+        assert ended.value.code == 0
+        assert f"  ftlib {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["run", "demmo"], "did you mean 'demo'"),
+        (["run", "demo", "--set", "data.source=none.jsonl"], "none.jsonl does not exist"),
+        (["run", "demo", "--set", "data.recipe=defualt"], "did you mean 'default'"),
+        (["run", "demo", "--set", "task=descirbe"], "did you mean 'describe'"),
+        (["run", "demo", "--set", "contestants.tiny-llama.model=tiny-lama"], "tiny-lama"),
+        (["run", "demo", "--set", "contestants=[]"], "has no contestants"),
+        (["curate", "none.jsonl", "--out", "out"], "none.jsonl"),
+        (["leaks", "none.jsonl", "none2.jsonl"], "none.jsonl"),
+        (["check", "none.jsonl", "--for", "openai"], "none.jsonl"),
+        (["ask", "nowhere", "tiny-llama"], "is not a run folder"),
+        (["compare", "nowhere", "--out", "out"], "is not a run folder"),
+        (["score", "--references", "none.jsonl", "--answers", "none2.jsonl"], "none.jsonl"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
+    argv: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_one_document_on_standard_output() -> None:
+    ended = subprocess.run([sys.executable, "-m", "ftlib", "doctor", "--json"], capture_output=True, text=True, check=True)
+    found = json.loads(ended.stdout)
+    assert set(found) >= {"versions", "machine", "gpus", "keys", "able"}
+    assert all(isinstance(there, bool) for there in found["keys"].values())
