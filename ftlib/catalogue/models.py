@@ -13,20 +13,24 @@ import msgspec
 import yaml
 
 from ftlib.errors import ProfileError
-from ftlib.profile import Strict, convert, nearest
+from ftlib.profile import convert, nearest
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _TUNED_ID = re.compile(r"ft:.+|ftjob[-:].+")
 
 
-class Markers(Strict, frozen=True):
+class Fixed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A part of an entry: unknown keys and wrong types are errors."""
+
+
+class Markers(Fixed, frozen=True):
     """The texts that begin a user's and an assistant's turn in a model's chat template."""
 
     instruction: str
     response: str
 
 
-class Shape(Strict, frozen=True):
+class Shape(Fixed, frozen=True):
     """The sizes of a decoder-only transformer, as its config.json gives them; memory estimates rest on them."""
 
     layers: int
@@ -39,7 +43,7 @@ class Shape(Strict, frozen=True):
     tied: bool  # input and output embeddings are one matrix
 
 
-class Hosted(Strict, frozen=True):
+class Hosted(Fixed, frozen=True):
     """How one provider offers a model."""
 
     provider: str
@@ -51,7 +55,7 @@ class Hosted(Strict, frozen=True):
     note: str = ""
 
 
-class Model(Strict, frozen=True):
+class Model(Fixed, frozen=True):
     """One model. What is not known is None; ``sources`` says where a figure comes from."""
 
     name: str  # in the catalogue, or as the user wrote it
@@ -103,7 +107,7 @@ def find_model(name: str, extra: Mapping[str, Mapping[str, Any]] | None = None) 
     """
     known = catalogue()
     if extra and name in extra:
-        base = {key: value for key, value in msgspec.to_builtins(known[name]).items()} if name in known else {"id": name}
+        base = msgspec.to_builtins(known[name]) if name in known else {"id": name}
         return convert({**base, **extra[name], "name": name}, Model, f"models.{name}")
     if name in known:
         return known[name]

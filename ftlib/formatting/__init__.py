@@ -1,1 +1,111 @@
-"""Formatting: tasks, training files, checks for each destination."""
+"""Formatting: tasks, training files, and whether their destination takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ftlib.catalogue import Model, find_model
+from ftlib.errors import DataError
+from ftlib.files import read_json, write_json
+from ftlib.formatting.destinations import Destination, find_destination, for_provider
+from ftlib.formatting.task import Task, load_task
+from ftlib.profile import Contestant
+from ftlib.runs import Run
+
+__all__ = ["Task", "destination_of", "format_folder", "format_run", "format_text", "load_task"]
+
+
+def destination_of(contestant: Contestant) -> Destination:
+    """Where a contestant's training files go: its provider, or this machine."""
+    return for_provider(contestant.provider) if contestant.provider else find_destination("local")[0]
+
+
+def format_run(run: Run) -> None:
+    """Training files of every contestant that trains: train.jsonl, valid.jsonl and format.json in its folder."""
+    for contestant in run.profile.contestants:
+        if contestant.trains:
+            format_contestant(run, contestant)
+
+
+def format_contestant(run: Run, contestant: Contestant) -> dict[str, Any]:
+    """One contestant's training files; returns its format.json.
+
+    The step depends on the curated rows, the task, the destination's rules and the model (its context and special tokens).
+    """
+    source, folder = run.curated_for(contestant), run.folder(contestant)
+    task, destination = load_task(contestant.task or run.profile.task), destination_of(contestant)
+    model = find_model(contestant.model, run.profile.models)
+    inputs = {name: source / f"{name}.jsonl" for name in ("train", "valid")}
+    outputs = [*(folder / path.name for path in inputs.values()), folder / "format.json"]
+    with run.step(
+        f"format:{contestant.name}",
+        inputs={name: path for name, path in inputs.items() if path.exists()},
+        settings={"task": msgspec.to_builtins(task), "destination": destination.__dict__, "model": msgspec.to_builtins(model)},
+        outputs=outputs,
+    ) as step:
+        if step.needed:
+            _write(source, folder, task, destination, model)
+    return dict(read_json(folder / "format.json"))
+
+
+def _write(source: Path, out: Path, task: Task, destination: Destination, model: Model | None) -> dict[str, Any]:
+    """Both splits and format.json. A split without rows is not written."""
+    from ftlib.formatting.write import Writer
+
+    train = source / "train.jsonl"
+    if not train.exists():
+        raise DataError(f"{train} does not exist; make it with `ftlib curate RAW --out {source}`.")
+    writer = Writer(task, destination, model=model)
+    splits: dict[str, Any] = {}
+    for name in ("train", "valid"):
+        path = source / f"{name}.jsonl"
+        (out / path.name).unlink(missing_ok=True)
+        if path.exists() and path.stat().st_size:
+            splits[name] = writer.write(path, out / path.name)
+    report = {
+        "task": task.name,
+        "task_hash": task.hash,
+        "instruction": task.instruction,
+        "format": destination.format,
+        "destination": destination.name,
+        "model": model.name if model else None,
+        "rows": {name: split["rows"] for name, split in splits.items()},
+        "tokens": {name: split["tokens"] for name, split in splits.items()},
+        "left_out": {name: {"counts": split["left_out"], "rows": split["left_out_examples"]} for name, split in splits.items() if split["left_out"]},
+        "checked": {"ok": True, "findings": {name: split["checked"]["findings"] for name, split in splits.items()}},
+    }
+    write_json(out / "format.json", report)
+    return report
+
+
+def format_folder(folder: Path | str, *, to: str, task: str, out: Path | str, destination: str | None = None) -> dict[str, Any]:
+    """Training files from a folder of curated records.
+
+    Args:
+        folder: holds train.jsonl and, perhaps, valid.jsonl.
+        to: ``instruction`` or ``chat``.
+        task: a built-in task or a YAML file.
+        out: where train.jsonl, valid.jsonl and format.json are written.
+        destination: whose rules the files are held to; OpenAI's for chat, the local trainer's for instruction.
+
+    Returns format.json. Raises DataError or ProfileError.
+    """
+    rules = for_provider(destination) if destination else for_provider("openai") if to == "chat" else find_destination("local")[0]
+    if rules.format != to:
+        raise DataError(f"{rules.name} takes {rules.format} rows; give --to {rules.format}.")
+    return _write(Path(folder), Path(out), load_task(task), rules, None)
+
+
+def format_text(made: dict[str, Any]) -> str:
+    """format.json for a reader."""
+    lines = [f"task {made['task']}, {made['format']} rows, good at {made['destination']}"]
+    for name, rows in made["rows"].items():
+        tokens = made["tokens"][name]
+        lines.append(f"  {name}.jsonl: {rows} rows, {tokens['total']:,} tokens ({tokens['mean']} a row, at most {tokens['max']}; {tokens['counted_by']})")
+    for name, left in made["left_out"].items():
+        lines.append(f"  {name}: {sum(left['counts'].values())} rows left out: " + "; ".join(f"{n} {reason}" for reason, n in left["counts"].items()))
+        lines += [f"    {row['id']}: {row['reason']}" for row in left["rows"]]
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""Where a training file can go, and the rules that hold there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ftlib.errors import ProfileError
+from ftlib.profile import nearest
+
+MB = 10**6
+GB = 10**9
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The rules of one destination; ``source`` says who states them."""
+
+    name: str
+    format: Literal["chat", "instruction"]
+    source: str
+    min_examples: int = 10  # of a training file; a validation file needs one
+    max_bytes: int | None = None
+    bom: Literal["forbidden", "required", "ignored"] = "forbidden"
+    last_is_assistant: bool = True
+    alternate: bool = False  # two turns of the same role in a row are refused
+    roles: tuple[str, ...] = ("system", "user", "assistant", "tool")
+    row_keys: tuple[str, ...] = ("messages", "tools", "parallel_tool_calls")
+    message_keys: tuple[str, ...] = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
+    context: int | None = None  # tokens of one example, where it is the same for all models
+    encoding: str | None = None  # tiktoken's name of the tokenizer, where it is the same for all models
+    suffix_max: int | None = None  # characters of a job's suffix
+    suffix_dots: bool = True
+
+
+OPENAI = Destination(
+    "openai",
+    "chat",
+    "OpenAI's fine-tuning guide and API reference: at least 10 examples, 512 MB, UTF-8 JSON lines, suffix of at most 64 characters; "
+    "65,536 tokens an example of gpt-4o-mini and gpt-4.1",
+    max_bytes=512 * MB,
+    context=65_536,
+    encoding="o200k_base",
+    suffix_max=64,
+)
+DESTINATIONS = {
+    "openai": OPENAI,
+    "azure": replace(
+        OPENAI,
+        name="azure",
+        source="Azure OpenAI's how-to for fine-tuning: UTF-8 with a byte-order mark, under 512 MB; a suffix of at most 18 characters without dots",
+        bom="required",
+        suffix_max=18,
+        suffix_dots=False,
+    ),
+    "sandbox": replace(OPENAI, name="sandbox", source="ftlib's own service, which checks as OpenAI does", bom="ignored", context=None, encoding=None),
+    "nebius": Destination(
+        "nebius",
+        "chat",
+        "Nebius Token Factory, dataset formats: JSON lines, 50 GB, the last message the assistant's",
+        min_examples=1,
+        max_bytes=50 * GB,
+        row_keys=("messages", "tools"),
+    ),
+    "together": Destination(
+        "together",
+        "chat",
+        "together 1.6.0, utils/files.py: 50.1 GiB, roles system, user, assistant that alternate, weight 0 or 1, no further columns",
+        min_examples=1,
+        max_bytes=int(50.1 * 2**30),
+        last_is_assistant=False,
+        alternate=True,
+        roles=("system", "user", "assistant"),
+        row_keys=("messages", "tools"),
+    ),
+    "local": Destination(
+        "local",
+        "instruction",
+        "ftlib's local trainer",
+        min_examples=1,
+        bom="ignored",
+        row_keys=("instruction", "input", "output", "system", "weight"),
+    ),
+}
+
+
+def find_destination(name: str) -> tuple[Destination, str | None]:
+    """The rules for a name such as ``openai`` or ``local:MODEL``, and the model where one is named. Raises ProfileError."""
+    kind, colon, model = name.partition(":")
+    if kind not in DESTINATIONS or (colon and kind != "local"):
+        raise ProfileError(f"There is no destination {name!r}{nearest(kind, list(DESTINATIONS))}; local may name a model, as local:tiny-llama.")
+    return DESTINATIONS[kind], model or None
+
+
+def for_provider(provider: str) -> Destination:
+    """The rules of a provider; one that is not known here is held to OpenAI's form, which most follow, without OpenAI's limits."""
+    plain = replace(OPENAI, name=provider, source="a provider of one's own: OpenAI's form", min_examples=1, max_bytes=None, context=None, encoding=None)
+    return DESTINATIONS.get(provider, plain)
