@@ -142,7 +142,7 @@ def _collect_findings(run: Run, report: Report) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: cleanly, with no kernel left behind."""
+    """SIGTERM ends a run as Ctrl-C does (also one started in the background): cleanly, with no kernel left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -150,8 +150,9 @@ def _terminable() -> Iterator[None]:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
