@@ -1,0 +1,182 @@
+"""Degenerate answers: what is wrong with an answer whatever the reference says.
+
+Each kind is one small function of an answer (or, for the last three, of all answers of a system). Thresholds stand in one
+place and are written into the summary; lists of phrases are data files.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+
+from rapidfuzz.distance import LCSseq
+
+from ftlib.evaluation.items import Given, Item
+from ftlib.evaluation.words import content_words, function_words, lists, unicode_words
+
+LIMITS = {
+    "short_words": 5,
+    "repeated_4grams": 0.25,
+    "looping_words": 12,
+    "zlib_ratio": 3.5,
+    "echo_share": 0.8,
+    "memorised_words": 20,
+    "opening_words": 4,
+    "opening_items": 3,
+    "opening_share": 0.05,
+    "language_words": 8,
+    "foreign_letters": 0.5,
+}
+KINDS = {
+    "empty": "nothing, or white space alone; an item that failed counts as empty",
+    "too_short": "fewer than five words",
+    "cut": "stopped by the token limit, in mid-sentence",
+    "looping": "a quarter of its 4-grams of words are repeats, or it shrinks 3.5 times under zlib",
+    "echo": "four fifths of its words, in order, are the prompt's",
+    "memorised": "twenty words in a row stand in the training file",
+    "same_answer": "word for word the answer to another title",
+    "common_opening": "opens with the four words that this system opens most often with (three items and 5 % at least)",
+    "generic": "a phrase that says nothing of the product (evaluation/data/generic.yaml)",
+    "template_tokens": "pieces of a chat template leaked",
+    "pasted_repr": "a program's object printed instead of its text",
+    "wrong_language": "function words of another language outweigh those of the task's, or a foreign script does",
+    "nothing_of_title": "none of the title's content words or numbers",
+    "markup": "HTML, Markdown or escape sequences left in",
+}
+
+
+def looping(words: Sequence[str], text: str) -> bool:
+    """Whether an answer repeats itself: 4-grams of words, or how far zlib shrinks it (from 200 bytes on)."""
+    if len(words) >= LIMITS["looping_words"]:
+        grams = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
+        if 1 - len(grams) / (len(words) - 3) >= LIMITS["repeated_4grams"]:
+            return True
+    raw = text.encode("utf-8", "replace")
+    return len(raw) >= 200 and len(raw) / len(zlib.compress(raw, 9)) >= LIMITS["zlib_ratio"]
+
+
+def echo(words: Sequence[str], prompt: Sequence[str]) -> bool:
+    """Whether the answer is made of the prompt's words in the prompt's order."""
+    return bool(words) and LCSseq.similarity(words, prompt) >= LIMITS["echo_share"] * len(words)
+
+
+@cache
+def _generic() -> tuple[dict[tuple[str, ...], None], int]:
+    data = lists("generic")
+    return dict.fromkeys(tuple(unicode_words(phrase)) for phrase in data["phrases"]), int(data["beyond"])
+
+
+def generic(words: Sequence[str], title: Sequence[str] = ()) -> bool:
+    """Whether a phrase of the list opens the answer and little follows that is not the title again."""
+    phrases, beyond = _generic()
+    opening = [phrase for phrase in phrases if tuple(words[: len(phrase)]) == phrase]
+    return any(sum(word not in title for word in words[len(phrase) :]) <= beyond for phrase in opening)
+
+
+@cache
+def _patterns(name: str) -> re.Pattern[str]:
+    found = lists("leftovers")[name]
+    return re.compile("|".join(map(re.escape, found) if name == "template_tokens" else found), re.M)
+
+
+def wrong_language(words: Sequence[str], language: str) -> bool:
+    """Whether an answer is in another language than the task's, judged by function words, or by script where it has none.
+
+    Answers of a few words, and languages without a list, are not judged.
+    """
+    known = function_words()
+    if language not in known or len(words) < LIMITS["language_words"]:
+        return False
+    latin = all(word.isascii() for word in list(known[language])[:3])
+    letters = "".join(words)
+    if latin and sum(ord(c) > 0x24F for c in letters) > LIMITS["foreign_letters"] * len(letters):
+        return True
+    hits = {code: sum(word in listed for word in words) for code, listed in known.items()}
+    own = hits.pop(language)
+    best = max(hits.values())
+    return best >= 3 and best > 2 * own
+
+
+def own_flags(item: Item, answer: Given, prompt: str, language: str) -> set[str]:
+    """The kinds that one answer shows by itself."""
+    text = answer.text or ""
+    if answer.failed or not text.strip():
+        return {"empty"}
+    words = unicode_words(text)
+    title = content_words(item.title or "", language)
+    tests: dict[str, bool] = {
+        "too_short": len(words) < LIMITS["short_words"],
+        "cut": answer.finish == "length" and not text.rstrip().endswith((".", "!", "?", "…", '"', "”", "'", ")", "。")),
+        "looping": looping(words, text),
+        "echo": echo(words, unicode_words(prompt)),
+        "generic": generic(words, unicode_words(item.title or "")),
+        "wrong_language": wrong_language(words, language),
+        "nothing_of_title": bool(title) and title.isdisjoint(words),
+        **{name: bool(_patterns(name).search(text)) for name in ("template_tokens", "pasted_repr", "markup")},
+    }
+    return {name for name, found in tests.items() if found}
+
+
+def repeated_answers(words: Sequence[Sequence[str]]) -> list[bool]:
+    """Which answers (as words) are given more than once."""
+    counts = Counter(tuple(answer) for answer in words)
+    return [bool(answer) and counts[tuple(answer)] > 1 for answer in words]
+
+
+def commonest_opening(words: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], int]:
+    """The commonest first words of a system's answers, and how many answers open so."""
+    size = int(LIMITS["opening_words"])
+    counts = Counter(tuple(answer[:size]) for answer in words if len(answer) >= size)
+    return counts.most_common(1)[0] if counts else ((), 0)
+
+
+def memorised(words: dict[str, list[list[str]]], training: Iterable[str]) -> dict[str, list[bool]]:
+    """Which answers hold a long run of words that stands in a training text.
+
+    The training file is read once and never held: memory grows with the answers alone.
+    """
+    size = int(LIMITS["memorised_words"])
+    runs: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+    found = {system: [False] * len(answers) for system, answers in words.items()}
+    for system, answers in words.items():
+        for row, answer in enumerate(answers):
+            for start in range(len(answer) - size + 1):
+                runs.setdefault(tuple(answer[start : start + size]), []).append((system, row))
+    openings = {run[0] for run in runs}
+    for text in training:
+        learned = unicode_words(text)
+        for start in range(len(learned) - size + 1):
+            if learned[start] in openings:
+                for system, row in runs.get(tuple(learned[start : start + size]), ()):
+                    found[system][row] = True
+    return found
+
+
+def find_flags(
+    items: Sequence[Item], answers: dict[str, Sequence[Given]], *, prompts: Callable[[Item], str], language: str, training: Iterable[str] | None
+) -> tuple[dict[str, list[set[str]]], dict[str, str]]:
+    """Flags of every answer of every system, and each system's commonest opening.
+
+    ``prompts`` gives what an item's question looks like; without ``training`` texts nothing is called memorised.
+    """
+    words = {system: [unicode_words("" if a.failed else a.text or "") for a in given] for system, given in answers.items()}
+    learned = memorised(words, training) if training is not None else {}
+    flags: dict[str, list[set[str]]] = {}
+    openings: dict[str, str] = {}
+    for system, given in answers.items():
+        rows = [own_flags(item, answer, prompts(item), language) for item, answer in zip(items, given, strict=True)]
+        opening, count = commonest_opening(words[system])
+        openings[system] = " ".join(opening)
+        common = count >= max(LIMITS["opening_items"], LIMITS["opening_share"] * len(items))
+        for row, twice in enumerate(repeated_answers(words[system])):
+            if twice:
+                rows[row].add("same_answer")
+            if common and tuple(words[system][row][: len(opening)]) == opening:
+                rows[row].add("common_opening")
+            if system in learned and learned[system][row]:
+                rows[row].add("memorised")
+        flags[system] = rows
+    return flags, openings

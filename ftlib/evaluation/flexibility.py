@@ -1,0 +1,200 @@
+"""Flexibility: what else a tuned model can still do, and how much it hangs on the exact words of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ftlib.evaluation import statistics
+from ftlib.evaluation.bleeding import blurbs
+from ftlib.evaluation.checks import passes
+from ftlib.evaluation.items import Given, Item, match, read_answers
+from ftlib.evaluation.likelihood import HOSTED, bits_per_byte, totals
+from ftlib.evaluation.questions import AT, Question, probe_rows, question_sets
+from ftlib.evaluation.rouge import ORDERS, rouge
+from ftlib.evaluation.words import unicode_words
+from ftlib.files import read_jsonl
+from ftlib.runs import Run
+
+Row = dict[str, Any]
+METRIC = "rougeL"
+
+
+def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callable[[Run], Iterator[str]]) -> tuple[dict[str, Any], list[Row]]:
+    """The flexibility of every model that answered, and the rows of its probes for the per-item table.
+
+    Args:
+        systems: the summary's entries of the systems that answered.
+        training: gives the texts that a run's contestants learn from.
+    """
+    found: dict[str, Any] = {}
+    rows: list[Row] = []
+    passed: dict[str, dict[str, bool]] = {}
+    bled: dict[str, dict[str, bool]] = {}
+    for system, about in systems.items():
+        if about["state"] == "trivial":
+            continue
+        contestant = run.contestant(about["contestant"])
+        sets = question_sets(run, contestant)
+        given = {name: _answers(run, system, name, questions) for name, questions in sets.items()}
+        part: dict[str, Any] = {"retention": None, "forgetting": None, "wording": None, "transfer": None, "bleeding": None, "na": {}}
+        if given.get("retention") is not None:
+            answers = given["retention"] or []
+            checks = {row["id"]: row for row in probe_rows(run, "retention")}
+            passed[system] = {a.id: passes(a.text, checks[a.id]["check"]) for a in answers}
+            part["retention"] = retention(passed[system], checks)
+            flags = blurbs([a.text for a in answers], [q.prompt.user for q in sets["retention"]], training(run))
+            bled[system] = {a.id: flag for a, flag in zip(answers, flags, strict=True)}
+            part["bleeding"] = rate(bled[system])
+            rows += [
+                probe_row(a, system, "retention", q, {"passed": float(passed[system][a.id]), "blurb": float(bled[system][a.id])})
+                for a, q in zip(answers, sets["retention"], strict=True)
+            ]
+        for name in ("wording", "transfer", "reverse"):
+            if given.get(name) is not None:
+                scores = [overlap(q.item, a) for q, a in zip(sets[name], given[name] or [], strict=True)]
+                rows += [probe_row(a, system, name, q, {METRIC: s}) for a, q, s in zip(given[name] or [], sets[name], scores, strict=True)]
+                if name == "wording":
+                    test = {q.item.id: overlap(q.item, a) for q, a in zip(sets["test"], given["test"] or [], strict=True)}
+                    part["wording"] = wording(sets[name], scores, test)
+                else:
+                    part["transfer"] = part["transfer"] or {"metric": METRIC, "value": None, "n": 0, "reverse": None}
+                    part["transfer"] |= mean(scores, run) if name == "transfer" else {"reverse": {"metric": METRIC, **mean(scores, run)}}
+        part["forgetting"] = forgetting(run, system)
+        part["na"] = reasons(run, system, part)
+        found[system] = part
+    against_base(found, passed, bled)
+    return found, rows
+
+
+def _answers(run: Run, system: str, name: str, questions: Sequence[Question]) -> list[Given] | None:
+    """A system's answers to a set in its order; None where it was refused before it came to it."""
+    path = run.answers_file(system, name)
+    if not path.exists():
+        return None
+    if (path.parent / "refused.json").exists() and len(list(read_jsonl(path))) < len(questions):
+        return None
+    return match([question.item for question in questions], read_answers(path), str(path))
+
+
+def overlap(item: Item, answer: Given) -> float:
+    """ROUGE-L F1 of one answer in points; 0 where none came back."""
+    return 0.0 if answer.failed else rouge(unicode_words(answer.text or ""), unicode_words(item.reference))[ORDERS.index(METRIC)][2]
+
+
+def probe_row(answer: Given, system: str, name: str, question: Question, metrics: dict[str, float]) -> Row:
+    """A row of the per-item table for a probe; what was asked stands in ``prompt``."""
+    return {
+        "id": answer.id,
+        "system": system,
+        "set": name,
+        "title": question.item.title,
+        "reference": question.item.reference or None,
+        "prompt": question.prompt.user,
+        "answer": answer.text,
+        "failed": answer.failed,
+        "metrics": metrics,
+        "flags": [],
+    }
+
+
+def rate(found: Mapping[str, bool]) -> Row:
+    """A share with Wilson's interval."""
+    count, n = sum(found.values()), len(found)
+    low, high = statistics.wilson(count, n)
+    return {"rate": count / n, "low": low, "high": high, "count": count, "n": n}
+
+
+def retention(passed: Mapping[str, bool], checks: Mapping[str, Row]) -> Row:
+    """Share of short instructions outside the domain that were carried out, in all and by kind."""
+    kinds: dict[str, Row] = {}
+    for identity, ok in passed.items():
+        kind = kinds.setdefault(str(checks[identity]["kind"]), {"passed": 0, "n": 0})
+        kind["passed"] += ok
+        kind["n"] += 1
+    return {**rate(passed), "by_kind": kinds}
+
+
+def wording(questions: Sequence[Question], scores: Sequence[float], test: Mapping[str, float]) -> Row:
+    """The task in other words: mean over the wordings, the worst, the spread; the task's own words on the same rows beside."""
+    by_name: dict[str, list[float]] = {}
+    own: dict[str, float] = {}
+    for question, score in zip(questions, scores, strict=True):
+        identity, _, name = question.item.id.rpartition(AT)
+        by_name.setdefault(name, []).append(score)
+        own[identity] = test[identity]
+    means = {name: sum(values) / len(values) for name, values in by_name.items()}
+    worst = min(means, key=means.__getitem__)
+    return {
+        "metric": METRIC,
+        "by_wording": means,
+        "mean": sum(means.values()) / len(means),
+        "worst": means[worst],
+        "worst_wording": worst,
+        "spread": max(means.values()) - means[worst],
+        "original": sum(own.values()) / len(own),
+        "n": len(own),
+    }
+
+
+def mean(scores: Sequence[float], run: Run) -> Row:
+    """Mean with a bootstrap interval."""
+    import numpy as np
+
+    sums = np.array(scores, dtype=np.float64)[:, None]
+    drawn = statistics.bootstrap(sums, min(run.profile.evaluation.resamples, 10_000), run.profile.seed)[:, 0] / len(scores)
+    low, high = statistics.interval(drawn)
+    return {"value": float(sums.mean()), "low": low, "high": high, "n": len(scores)}
+
+
+def forgetting(run: Run, system: str) -> Row | None:
+    """Bits per byte on neutral text."""
+    path = run.answers_file(system, "forgetting")
+    rows = list(read_jsonl(path)) if path.exists() else []
+    if not rows:
+        return None
+    nats, size = totals(rows)
+    return {"bits_per_byte": bits_per_byte(nats, size), "n": len(rows), "bytes": size}
+
+
+def against_base(found: dict[str, Any], passed: Mapping[str, Mapping[str, bool]], bled: Mapping[str, Mapping[str, bool]]) -> None:
+    """Add to every tuned system how it differs from its base: exact McNemar for rates, the difference for bits per byte."""
+    for system, part in found.items():
+        base = system.removesuffix(".tuned") + ".base"
+        if not system.endswith(".tuned") or base not in found:
+            continue
+        for name, results in (("retention", passed), ("bleeding", bled)):
+            if system in results and base in results:
+                only_base = sum(results[base][i] and not results[system][i] for i in results[base])
+                only_tuned = sum(results[system][i] and not results[base][i] for i in results[base])
+                part[name]["against_base"] = {"only_base": only_base, "only_tuned": only_tuned, "p": statistics.mcnemar(only_base, only_tuned)}
+        if part["forgetting"] and found[base]["forgetting"]:
+            part["forgetting"]["change"] = part["forgetting"]["bits_per_byte"] - found[base]["forgetting"]["bits_per_byte"]
+
+
+def reasons(run: Run, system: str, part: Mapping[str, Any]) -> dict[str, str]:
+    """Why each probe that has no figure has none."""
+    contestant = run.contestant(system.rsplit(".", 1)[0])
+    wanted = run.profile.evaluation.probes
+    found: dict[str, str] = {}
+    for name in ("retention", "forgetting", "wording", "transfer", "bleeding"):
+        if part[name] is not None:
+            continue
+        asked = name in wanted or (name == "bleeding" and "retention" in wanted)
+        if not asked:
+            found[name] = "the profile does not ask for it"
+        elif contestant.recorded is not None:
+            found[name] = "its answers were recorded elsewhere"
+        elif name == "forgetting" and contestant.trainer == "hosted":
+            found[name] = HOSTED
+        elif contestant.few_shot is not None:
+            found[name] = "nothing was tuned: the prompt is all that differs"
+        elif (run.path / "answers" / system / "refused.json").exists():
+            found[name] = "refused before it came to it"
+        else:
+            found[name] = {"wording": "the task has no paraphrases", "transfer": "the profile holds no slice out (data.held_out)"}.get(
+                name, "not measured"
+            )
+    if part["transfer"] is not None and part["transfer"]["value"] is None:
+        found["transfer.value"] = "the profile holds no slice out (data.held_out)"
+    return found

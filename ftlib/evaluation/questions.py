@@ -1,0 +1,149 @@
+"""What each contestant is asked: the test set, and the probes. Every prompt comes from a ``Task``."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ftlib.errors import DataError, ProfileError
+from ftlib.evaluation.items import Item
+from ftlib.files import hash_json, read_jsonl
+from ftlib.formatting.task import Prompt, Record, Task, load_task
+from ftlib.profile import Contestant, nearest
+from ftlib.runs import Run
+
+PROBES = ("retention", "forgetting", "wording", "transfer", "bleeding")
+ROWS = {"wording": 50, "transfer": 200, "reverse": 50}  # at most so many test rows where the profile does not say
+AT = "@"  # between a record's id and the wording it is asked in
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt and the item that its answer is scored against."""
+
+    prompt: Prompt
+    item: Item
+
+
+def task_of(run: Run, contestant: Contestant | None = None) -> Task:
+    """The task that a contestant is asked, or the run's own."""
+    return load_task((contestant.task if contestant else None) or run.profile.task)
+
+
+def check_probes(run: Run) -> None:
+    """Raises ProfileError where the profile names a probe that there is not."""
+    for name in run.profile.evaluation.probes:
+        if name not in PROBES:
+            raise ProfileError(f"evaluation.probes: there is no probe {name!r}{nearest(name, PROBES)}.")
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """The records of a curated file. Raises DataError where it is missing or empty."""
+    found = list(read_jsonl(path))
+    if not found:
+        raise DataError(f"{path} holds no record; there is nothing to ask.")
+    return found
+
+
+@cache
+def probe(name: str) -> tuple[dict[str, Any], ...]:
+    """The rows of one of ftlib's own probe files (``ftlib/probes/NAME.jsonl``)."""
+    return tuple(read_jsonl(Path(str(resources.files("ftlib").joinpath("probes", f"{name}.jsonl")))))
+
+
+def some(rows: Sequence[Any], most: int | None, seed: int) -> list[Any]:
+    """At most so many rows, drawn with a seed, in their own order."""
+    if most is None or most >= len(rows):
+        return list(rows)
+    return [rows[i] for i in sorted(random.Random(seed).sample(range(len(rows)), most))]
+
+
+def probe_rows(run: Run, name: str) -> list[dict[str, Any]]:
+    """The rows of a probe file that this run asks; where not all, as many of each kind as can be."""
+    rows, most = probe(name), run.profile.evaluation.probe_items
+    if most is None or most >= len(rows):
+        return list(rows)
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        kinds.setdefault(str(row.get("kind", "")), []).append(row)
+    turn = [row for rank in range(len(rows)) for group in kinds.values() if rank < len(group) for row in [group[rank]]]
+    chosen = {row["id"] for row in turn[:most]}
+    return [row for row in rows if row["id"] in chosen]
+
+
+def shots_of(run: Run, contestant: Contestant) -> list[Record]:
+    """The worked examples of a few-shot contestant: seeded rows of its training file."""
+    if not contestant.few_shot:
+        return []
+    rows = records(run.curated_for(contestant) / "train.jsonl")
+    seed = run.profile.seed if contestant.seed is None else contestant.seed
+    if contestant.few_shot > len(rows):
+        raise ProfileError(f"contestant {contestant.name!r}: few_shot is {contestant.few_shot}, but there are {len(rows)} training rows.")
+    return list(random.Random(seed).sample(rows, contestant.few_shot))
+
+
+def ask_task(task: Task, rows: Sequence[Record], shots: Sequence[Record] = (), wording: str | None = None) -> list[Question]:
+    """A task's questions about records; in another wording, ids carry its name."""
+    found = []
+    for row in rows:
+        record = {**row, "id": f"{row['id']}{AT}{wording}"} if wording else row
+        found.append(
+            Question(task.prompt(record, wording=wording, shots=shots), Item(str(record["id"]), task.expected(record), str(record["title"])))
+        )
+    return found
+
+
+def retention(rows: Sequence[dict[str, Any]]) -> list[Question]:
+    """Instructions outside the domain, without system text or worked examples."""
+    found = []
+    for row in rows:
+        task = Task(name="retention", instruction=row["instruction"], max_new_tokens=64)
+        record = {"id": row["id"], "title": row.get("input", ""), "content": ""}
+        found.append(Question(task.prompt(record), Item(row["id"], "", None)))
+    return found
+
+
+def question_sets(run: Run, contestant: Contestant) -> dict[str, list[Question]]:
+    """Everything that one contestant is asked, by set: ``test`` and the probes that answers are needed for.
+
+    Recorded answers are for the test set alone; where the prompt is all that differs (few_shot), retention would only
+    measure the base model again.
+    """
+    wanted, most, seed = run.profile.evaluation.probes, run.profile.evaluation.probe_items, run.profile.seed
+    task, shots, test = task_of(run, contestant), shots_of(run, contestant), records(run.test_file)
+    sets = {"test": ask_task(task, test, shots)}
+    if contestant.recorded is not None:
+        return sets
+    if "wording" in wanted and task.paraphrases:
+        rows = some(test, most or ROWS["wording"], seed)
+        sets["wording"] = [question for name in task.paraphrases for question in ask_task(task, rows, shots, name)]
+    if "transfer" in wanted:
+        held_out = run.curated / "transfer.jsonl"
+        if held_out.exists():
+            sets["transfer"] = ask_task(task, some(records(held_out), most or ROWS["transfer"], seed), shots)
+        if task.input == "{title}" and not shots:
+            sets["reverse"] = ask_task(load_task("title"), some(test, most or ROWS["reverse"], seed))
+    if {"retention", "bleeding"}.intersection(wanted) and not shots:
+        sets["retention"] = retention(probe_rows(run, "retention"))
+    return sets
+
+
+def questions_hash(questions: Sequence[Question]) -> str:
+    """Hash of all that a set asks, worked examples included."""
+    return hash_json([[q.prompt.hash, q.prompt.max_new_tokens, q.prompt.stop, q.prompt.shots] for q in questions])
+
+
+def asking_settings(run: Run, contestant: Contestant) -> dict[str, Any]:
+    """What a model's answers depend on besides its training and its questions."""
+    keys = ("trainer", "model", "revision", "provider", "existing", "recorded", "quant", "loader", "template", "engine", "batch_api", "decoding")
+    plain = msgspec.to_builtins(contestant)
+    own = {"models": run.profile.models.get(contestant.model), "provider": run.profile.providers.get(contestant.provider or "")}
+    seed = run.profile.seed if contestant.seed is None else contestant.seed
+    return {**{key: plain[key] for key in keys}, "own": own, "seed": seed}

@@ -1,0 +1,105 @@
+"""`ftlib score`: answers that were recorded anywhere, scored as those of a run are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftlib.errors import DataError
+from ftlib.evaluation.items import match, read_answers, read_references, rows
+from ftlib.files import sha256_file, write_jsonl
+
+METRICS = ("rouge1", "rouge2", "rougeL", "chrf", "length_ratio", "title_faithfulness")
+
+
+def score_files(
+    references: Path | str,
+    answers: Sequence[Path | str],
+    *,
+    metrics: Sequence[str] | None = None,
+    primary: str = "rougeL",
+    seed: int = 42,
+    resamples: int = 10_000,
+    train: Path | str | None = None,
+    out: Path | str | None = None,
+) -> dict[str, Any]:
+    """Score files of answers, one a system, against one file of references.
+
+    Args:
+        references: lines ``{id, title?, reference}``.
+        answers: files of lines ``{id, answer, ...}``; a system is named after its file.
+        metrics: names (the default ones where None); primary must be among them.
+        resamples: of the bootstrap and of the permutation test.
+        train: the training file in any of our formats, for the memorised flag.
+        out: where to write the per-item table (JSON lines).
+
+    Returns the summary: systems, pairs, mcnemar, smallest_difference, settings. Raises DataError (file, line, field; ids
+    that do not match) and ProfileError (a metric that does not exist).
+    """
+    from ftlib.evaluation.score import Settings, item_rows, score
+
+    names = [*(metrics or METRICS)]
+    if metrics and primary not in names:
+        names.append(primary)
+    items = read_references(Path(references))
+    files = name_systems([Path(path) for path in answers])
+    given = {name: match(items, read_answers(path), str(path)) for name, path in files.items()}
+    settings = Settings(names, primary, seed, resamples)
+    scored = score(items, given, settings, training=training_texts(Path(train)) if train else None)
+    summary = scored.summary
+    summary["test_hash"] = sha256_file(references)
+    summary["settings"]["answers"] = {name: {"file": str(path), "sha256": sha256_file(path)} for name, path in files.items()}
+    if out:
+        write_jsonl(out, item_rows(items, given, scored))
+    return summary
+
+
+def name_systems(paths: Sequence[Path]) -> dict[str, Path]:
+    """A name for each file: its stem, or folder and stem where stems are shared. Raises DataError where a file stands twice."""
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}" for path in paths]
+    if len(set(names)) < len(names):
+        raise DataError(f"--answers: {', '.join(map(str, paths))}: two of them would have the same name; give each file a name of its own.")
+    return dict(zip(names, paths, strict=True))
+
+
+def training_texts(path: Path) -> Iterator[str]:
+    """The texts that a training file teaches: content, output, or the assistant's turns. Raises DataError with the line."""
+    for number, row in rows(path):
+        if isinstance(row.get("messages"), list):
+            yield from (str(turn.get("content")) for turn in row["messages"] if turn.get("role") == "assistant")
+        elif isinstance(text := row.get("content", row.get("output", row.get("reference"))), str):
+            yield text
+        else:
+            raise DataError(f"{path}, line {number}: neither content, output nor messages; give a training file of one of our formats.")
+
+
+def scores_text(found: dict[str, Any]) -> str:
+    """The summary as a few tables for a terminal."""
+    names = [name for name in found["settings"]["metrics"] if any(name in s["metrics"] for s in found["systems"].values())]
+    width = max(len("system"), *map(len, found["systems"]))
+    lines = [f"{found['n']} items, {found['settings']['resamples']} resamples, primary metric {found['primary']}", ""]
+    lines.append("  ".join(["system".ljust(width), "failed", *(name.rjust(22) for name in names)]))
+    for system, data in found["systems"].items():
+        cells = [_cell(data["metrics"].get(name)).rjust(22) for name in names]
+        lines.append("  ".join([system.ljust(width), str(data["failed"]).rjust(6), *cells]))
+    small = found["smallest_difference"]
+    if small["value"] is not None:
+        lines.append(f"\nSmallest {small['metric']} difference that {found['n']} items can show: {small['value']:.2f} {small['unit']}.")
+    shown = [row for row in found["pairs"] if row["metric"] == found["primary"]]
+    if shown:
+        lines += ["", f"differences in {found['primary']}"]
+        lines += [
+            f"  {row['a']} - {row['b']}: {row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], p {row['p']:.4f}, Holm {row['p_holm']:.4f}"
+            for row in shown
+        ]
+    lines += ["", "degenerate answers"]
+    for system, data in found["systems"].items():
+        seen = [f"{kind} {100 * rate['rate']:.0f} % ({rate['count']})" for kind, rate in data["flags"].items() if rate["count"]]
+        lines.append(f"  {system}: {', '.join(seen) or 'none'}")
+    return "\n".join(lines)
+
+
+def _cell(metric: dict[str, Any] | None) -> str:
+    return f"{metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}]" if metric else "n/a"

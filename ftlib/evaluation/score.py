@@ -1,0 +1,147 @@
+"""Scores of a set of answers: the one function behind a run's scores and behind `ftlib score`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ftlib.evaluation import analysis, statistics
+from ftlib.evaluation.flags import KINDS, LIMITS, find_flags
+from ftlib.evaluation.items import Given, Item
+from ftlib.evaluation.metrics import Metric, check_names, measure
+from ftlib.evaluation.similar import THRESHOLD, clusters
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a scoring depends on besides its files."""
+
+    metrics: Sequence[str]
+    primary: str = "rougeL"
+    seed: int = 42
+    resamples: int = 10_000
+    failed_score: float = 0.0
+    language: str = "en"
+    trivial: Sequence[str] = ()
+
+
+@dataclass
+class Scored:
+    """What a scoring found: the summary's parts, and the metrics and flags of each item."""
+
+    summary: dict[str, Any]
+    metrics: dict[str, Metric]
+    flags: dict[str, list[set[str]]]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def score(
+    items: Sequence[Item],
+    answers: Mapping[str, Sequence[Given]],
+    settings: Settings,
+    *,
+    prompts: Callable[[Item], str] = lambda item: item.title or "",
+    training: Iterable[str] | None = None,
+    more: Mapping[str, Metric] | None = None,
+) -> Scored:
+    """Score every system's answers to the same items, in the same order.
+
+    Args:
+        items: the questions.
+        answers: per system, one answer an item.
+        prompts: what an item's question looked like, for the echo flag.
+        training: texts that were learned from, for the memorised flag; None where they are not known.
+        more: metrics that were measured elsewhere (bits per byte, semantic similarity), resampled with the rest.
+    """
+    check_names(settings.metrics, settings.primary)
+    metrics = measure(
+        items, answers, [name for name in settings.metrics if name != "semantic"], failed_score=settings.failed_score, language=settings.language
+    )
+    metrics |= more or {}
+    labels = clusters([item.title for item in items])
+    found = analysis.resample(metrics, labels, settings.resamples, settings.seed)
+    titled, trained = any(item.title for item in items), training is not None
+    flags, openings = find_flags(items, dict(answers), prompts=prompts, language=settings.language, training=training)
+    kinds = [kind for kind in KINDS if not (kind == "memorised" and not trained) and not (kind == "nothing_of_title" and not titled)]
+    systems: dict[str, Any] = {}
+    for name, given in answers.items():
+        shown, na = analysis.system_metrics(name, metrics, found)
+        known = [kind for kind in kinds if kind != "cut" or any(a.finish for a in given)]
+        na |= {f"flags.{kind}": _why_unknown(kind) for kind in KINDS if kind not in known}
+        rates = analysis.flag_rates(flags[name], known)
+        if "common_opening" in rates:
+            rates["common_opening"]["opening"] = openings[name]
+        systems[name] = {"failed": sum(a.failed for a in given), "n": len(items), "metrics": shown, "flags": rates, "na": na}
+    tested = analysis.pairs_of(list(answers), settings.trivial)
+    pairs = analysis.all_pairs(tested, metrics, found)
+    summary = {
+        "n": len(items),
+        "primary": settings.primary,
+        "settings": {
+            "metrics": list(settings.metrics),
+            "seed": settings.seed,
+            "resamples": settings.resamples,
+            "failed_score": settings.failed_score,
+            "language": settings.language,
+            "interval": "95 % percentile, paired bootstrap",
+            "clusters": int(labels.max()) + 1,
+            "cluster_threshold": THRESHOLD,
+            "holm_family": "all pairs shown, on one metric or flag",
+            "flag_limits": LIMITS,
+        },
+        "systems": systems,
+        "pairs": pairs,
+        "mcnemar": analysis.flag_tests(tested, flags, kinds),
+        "smallest_difference": smallest(pairs, settings),
+    }
+    return Scored(summary, metrics, flags)
+
+
+def _why_unknown(kind: str) -> str:
+    return {
+        "memorised": "no training file was given",
+        "nothing_of_title": "the items have no titles",
+        "cut": "the answers do not say how they ended",
+    }[kind]
+
+
+def smallest(pairs: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, Any]:
+    """The smallest difference on the primary metric that these items can show (median over the pairs of real systems)."""
+    real = [
+        row["smallest_difference"]
+        for row in pairs
+        if row["metric"] == settings.primary and row["smallest_difference"] > 0 and not {row["a"], row["b"]}.intersection(settings.trivial)
+    ]
+    return {
+        "metric": settings.primary,
+        "value": float(np.median(real)) if real else None,
+        "unit": "points" if real else None,
+        "how": "80 % power at 5 % two-sided, from the paired bootstrap; median over pairs of models",
+        "na": None if real else "there is no pair of different systems to take it from",
+        "z": statistics.Z_POWER,
+    }
+
+
+def item_rows(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], scored: Scored, item_set: str = "test") -> Iterable[dict[str, Any]]:
+    """The per-item table: one row a system and item."""
+    for system, given in answers.items():
+        for row, (item, answer) in enumerate(zip(items, given, strict=True)):
+            values = {name: _plain(metric.values[system][row]) for name, metric in scored.metrics.items() if system in metric.values}
+            yield {
+                "id": item.id,
+                "system": system,
+                "set": item_set,
+                "title": item.title,
+                "reference": item.reference,
+                "answer": answer.text,
+                "failed": answer.failed,
+                "metrics": values,
+                "flags": sorted(scored.flags[system][row]),
+            }
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)

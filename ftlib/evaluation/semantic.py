@@ -1,0 +1,56 @@
+"""Semantic similarity by a sentence-embedding model, where one is at hand. Off by default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ftlib.errors import MissingExtra, Refused
+from ftlib.evaluation.items import Given, Item
+from ftlib.evaluation.metrics import Floats, Metric, ratio
+from ftlib.files import sha256_file
+
+
+def embed(texts: Sequence[str], model: str, batch: int = 32) -> tuple[Floats, str]:
+    """Vectors of length 1, (texts, width), and the model's revision: mean of the last layer over a text's tokens.
+
+    Raises MissingExtra without torch or transformers, Refused where the model cannot be loaded.
+    """
+    try:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra(f"Semantic similarity needs {error.name}; pip install 'ftlib[training]', or leave evaluation.embedding out.") from error
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        network: Any = AutoModel.from_pretrained(model).eval()
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"evaluation.embedding: {model} cannot be loaded ({str(error).splitlines()[0]}); give a folder or a hub id, or leave it out."
+        ) from None
+    revision = sha256_file(Path(model))[:12] if Path(model).is_dir() else str(getattr(network.config, "_commit_hash", None))
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), batch):
+            tokens = tokenizer(list(texts[start : start + batch]), padding=True, truncation=True, max_length=512, return_tensors="pt")
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            states = network(**tokens).last_hidden_state * mask
+            vectors = states.sum(1) / mask.sum(1).clamp(min=1)
+            found.append(torch.nn.functional.normalize(vectors, dim=-1).double().numpy())
+    return np.concatenate(found), revision
+
+
+def semantic(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], model: str, failed: float) -> dict[str, Metric]:
+    """Cosine of answer and reference in points (100: the same direction), as a metric named ``semantic``."""
+    expected, revision = embed([item.reference for item in items], model)
+    metric = Metric("semantic", f"cosine|model:{model}|revision:{revision}|pool:mean", "points", True, ratio)
+    for system, given in answers.items():
+        vectors, _ = embed([answer.text or "" for answer in given], model)
+        values = 100 * (vectors * expected).sum(1)
+        metric.add_means(system, np.array([failed if answer.failed else value for answer, value in zip(given, values, strict=True)]))
+    assert not any(math.isnan(value) for values in metric.values.values() for value in values)
+    return {"semantic": metric}
