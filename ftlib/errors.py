@@ -35,5 +35,13 @@ class TrainingFailed(FtlibError):
     """A training that started and did not end well; the message carries the reason given."""
 
 
+class Unclear(TrainingFailed):
+    """Whether something that costs money was created cannot be known; nothing is created until a person has looked."""
+
+
+class ServiceDown(TrainingFailed):
+    """A service did not answer as it should; what was begun there is kept, and the same command takes it up again."""
+
+
 class NotebookFailed(FtlibError):
     """A notebook that stopped before its end; the message carries the reason and where to read more."""
