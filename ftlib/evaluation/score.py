@@ -134,7 +134,7 @@ def item_rows(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], sco
                 "id": item.id,
                 "system": system,
                 "set": item_set,
-                "title": item.title,
+                "title": item.title or "",
                 "reference": item.reference,
                 "answer": answer.text,
                 "failed": answer.failed,

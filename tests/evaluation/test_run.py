@@ -1,0 +1,209 @@
+"""Answering and scoring a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ftlib.errors import BudgetExceeded, DataError, ProfileError
+from ftlib.evaluation import answer_run, score_run
+from ftlib.files import read_json, read_jsonl, write_jsonl
+from ftlib.runs import Run, StepNeeded
+
+
+def lines(path: Path) -> list[dict]:
+    return list(read_jsonl(path))
+
+
+def test_every_system_answers_test_set_and_probes(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    for system in ("one.base", "one.tuned", "two.base", "two.tuned"):
+        rows = lines(run.answers_file(system))
+        assert sorted(row["id"] for row in rows) == sorted(r["id"] for r in read_jsonl(run.test_file))
+        assert {row["task"] for row in rows} == {"describe"}
+        assert len(lines(run.answers_file(system, "retention"))) == 4
+        assert len(lines(run.answers_file(system, "wording"))) == 4 * 6
+    assert len(lines(run.answers_file("one.base", "forgetting"))) == 4
+    assert not run.answers_file("two.base", "forgetting").exists()
+    assert len({row["prompt_hash"] for s in ("one.base", "two.tuned", "echo") for row in lines(run.answers_file(s))}) == 12
+    assert all(trainer.closed for trainer in trainers["made"])
+
+
+def test_a_second_time_nothing_is_asked_and_no_trainer_is_made(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    score_run(run)
+    count, made = len(trainers["asked"]), len(trainers["made"])
+    run.only_look = True
+    answer_run(run)
+    score_run(run)
+    assert (len(trainers["asked"]), len(trainers["made"])) == (count, made)
+
+
+def test_a_killed_answering_goes_on_where_it_stopped(make_run, trainers):
+    run = make_run()
+    trainers["fail"] = lambda count: KeyboardInterrupt() if count == 5 else None
+    with pytest.raises(KeyboardInterrupt):
+        answer_run(run)
+    before = lines(run.answers_file("one.base"))
+    assert len(before) == 5
+    with run.answers_file("one.base").open("a") as handle:
+        handle.write('{"id": "torn')  # the write that a kill cut
+    trainers["fail"] = lambda count: None
+    trainers["asked"].clear()
+    answer_run(run)
+    after = lines(run.answers_file("one.base"))
+    assert after[:5] == before
+    assert len(after) == 12
+    assert not {row["id"] for row in before}.intersection(trainers["asked"][:7])
+
+
+def test_an_answer_that_failed_is_tried_again_only_when_the_set_was_not_finished(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    path = run.answers_file("one.base")
+    rows = lines(path)
+    rows[3] |= {"answer": None, "finish": "error", "error": "timeout"}
+    write_jsonl(path, rows)
+    trainers["asked"].clear()
+    answer_run(run)
+    assert trainers["asked"] == [rows[3]["id"]]
+    assert len(lines(path)) == 12
+
+
+def test_another_decoding_asks_again(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    run.profile.contestants[0].decoding.max_new_tokens = 9
+    trainers["asked"].clear()
+    answer_run(run)
+    assert len(trainers["asked"]) == 2 * (12 + 24 + 4 + 4)  # base and tuned of the one contestant
+
+
+def test_a_refused_contestant_stands_in_the_summary_with_its_reason(make_run, trainers):
+    run = make_run(statuses={"two": "refused"})
+    answer_run(run)
+    found = score_run(run)["systems"]["two.tuned"]
+    assert (found["status"], found["reason"], found["metrics"]) == ("refused", "no quota", {})
+    assert found["na"]["usd"] == "refused: no quota"
+
+
+def test_a_budget_that_ends_while_answering_stops_that_system_alone(make_run, trainers):
+    run = make_run()
+
+    def fail(count: int) -> Exception | None:
+        return BudgetExceeded("the cap of 1 dollar is reached") if trainers["made"][-1].contestant.name == "two" else None
+
+    trainers["fail"] = fail
+    answer_run(run)
+    found = score_run(run)
+    assert found["systems"]["two.base"]["status"] == "refused"
+    assert "cap of 1 dollar" in found["systems"]["two.base"]["reason"]
+    assert found["systems"]["one.tuned"]["status"] == "done"
+    trainers["fail"] = lambda count: None
+    answer_run(run)
+    assert score_run(run)["systems"]["two.base"]["status"] == "done"
+
+
+def test_scores_of_a_run(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    found = score_run(run)
+    one, two = found["systems"]["one.tuned"], found["systems"]["two.tuned"]
+    assert one["bits_per_byte"] == pytest.approx(1)
+    assert found["systems"]["one.base"]["bits_per_byte"] == pytest.approx(8)  # a model that finds all 256 bytes equally likely
+    assert two["bits_per_byte"] is None
+    assert "hosted" in two["na"]["bits_per_byte"]
+    pair = next(p for p in found["pairs"] if (p["a"], p["b"], p["metric"]) == ("one.base", "one.tuned", "rougeL"))
+    assert pair["difference"] < 0
+    assert pair["high"] < 0
+    same = next(p for p in found["pairs"] if (p["a"], p["b"], p["metric"]) == ("one.tuned", "two.tuned", "rougeL"))
+    assert (same["difference"], same["low"], same["high"], same["p"], same["p_permutation"]) == (0, 0, 0, 1, 1)
+    assert found["seeds"]["na"] == "seed variance not measured"
+    flexible = found["flexibility"]["one.tuned"]
+    assert flexible["forgetting"]["change"] == pytest.approx(-7)
+    assert flexible["retention"]["n"] == 4
+    assert len(flexible["wording"]["by_wording"]) == 6
+    assert "transfer.value" in flexible["na"]
+    assert found["flexibility"]["two.tuned"]["na"]["forgetting"].startswith("a hosted chat API")
+    rows = lines(run.path / "scores" / "items.jsonl")
+    assert {row["set"] for row in rows} == {"test", "wording", "reverse", "retention"}
+    assert sum(row["set"] == "test" for row in rows) == 12 * 7
+    json.dumps(found, allow_nan=False)
+
+
+def test_answers_that_lack_an_id_are_refused_by_name(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    path = run.answers_file("one.base")
+    rows = lines(path)
+    write_jsonl(path, rows[1:])
+    with pytest.raises(DataError, match=f"'{rows[0]['id']}' have no answer"):
+        score_run(run)
+
+
+def test_a_title_seen_in_training_is_refused(make_run, trainers):
+    run = make_run()
+    train = lines(run.curated / "train.jsonl")
+    train[0]["title"] = "  " + next(iter(read_jsonl(run.test_file)))["title"].upper()
+    write_jsonl(run.curated / "train.jsonl", train)
+    with pytest.raises(DataError, match="'00000' stand in the training rows of recipe default"):
+        answer_run(run)
+
+
+def test_the_seed_recipes_get_a_figure_instead(make_run, trainers):
+    run = make_run()
+    run.profile.data.recipe = "seed-readme"
+    train = lines(run.curated / "train.jsonl")
+    train[0]["title"] = next(iter(read_jsonl(run.test_file)))["title"]
+    write_jsonl(run.curated / "train.jsonl", train)
+    answer_run(run)
+    assert read_json(run.path / "scores" / "seen.json")["seed-readme"] == {"count": 1, "n": 12, "ids": ["00000"]}
+    assert score_run(run)["settings"]["seen_titles"] == {"seed-readme": {"count": 1, "n": 12}}
+
+
+def test_recorded_answers_need_no_trainer(make_run, trainers, tmp_path):
+    file = tmp_path / "recorded.jsonl"
+    run = make_run([{"name": "old", "trainer": "hosted", "recorded": str(file)}], statuses={"old": "nothing_to_train"})
+    write_jsonl(file, [{"id": r["id"], "answer": r["content"]} for r in read_jsonl(run.test_file)])
+    answer_run(run)
+    assert trainers["made"] == []
+    found = score_run(run)["systems"]["old.tuned"]
+    assert found["metrics"]["rougeL"]["value"] == pytest.approx(100)
+    write_jsonl(file, [{"id": "x", "answer": "?"}])
+    with pytest.raises(DataError, match="'x' have no reference"):
+        answer_run(run)
+
+
+def test_few_shot_shows_training_rows_in_the_prompt(make_run, trainers):
+    run = make_run(
+        [{"name": "shot", "trainer": "hosted", "provider": "sandbox", "model": "tiny", "few_shot": 3}], statuses={"shot": "nothing_to_train"}
+    )
+    answer_run(run)
+    assert [path.parent.name for path in sorted((run.path / "answers").glob("shot*/test.jsonl"))] == ["shot.base"]
+    assert score_run(run)["flexibility"]["shot.base"]["na"]["retention"] == "nothing was tuned: the prompt is all that differs"
+
+
+def test_an_unknown_probe_is_named_with_the_nearest(make_run, trainers):
+    with pytest.raises(ProfileError, match="did you mean 'retention'"):
+        answer_run(make_run(probes=["retentoin"]))
+
+
+def test_an_unknown_metric_is_named_with_the_nearest(make_run, trainers):
+    run = make_run(metrics=["rougeL", "crf"])
+    answer_run(run)
+    with pytest.raises(ProfileError, match="did you mean 'chrf'"):
+        score_run(run)
+
+
+def test_looking_at_a_run_without_answers_says_what_is_missing(make_run, trainers):
+    run: Run = make_run()
+    run.only_look = True
+    with pytest.raises(StepNeeded, match="not done yet"):
+        answer_run(run)
+    (run.folder("one") / "training.json").unlink()
+    with pytest.raises(StepNeeded, match="not trained yet"):
+        answer_run(run)
