@@ -1,4 +1,4 @@
-"""The catalogue as a table."""
+"""The catalogue as a table, with what each model asks of a GPU."""
 
 from __future__ import annotations
 
@@ -6,14 +6,58 @@ from typing import Any
 
 import msgspec
 
-from ftlib.catalogue.models import catalogue
+from ftlib.catalogue.hardware import DEVICES, GB, find_device, fits_on, memory_bytes
+from ftlib.catalogue.models import Model, catalogue
+
+LENGTH = 2048  # tokens a row at which the memory is stated, two rows at once
 
 
 def list_models(fits: str | None = None) -> list[dict[str, Any]]:
-    """The entries of the catalogue, each as a JSON object."""
-    return [msgspec.to_builtins(model) for model in catalogue().values()]
+    """The entries of the catalogue, each as a JSON object with ``qlora_memory_bytes`` (estimated; null where not known).
+
+    Args:
+        fits: only what QLoRA trains on that GPU, two rows of 2,048 tokens at once.
+
+    Raises ProfileError for a GPU that is not known.
+    """
+    device = find_device(fits) if fits else None
+    models = [model for model in catalogue().values() if model.local]
+    hosted = [] if device else [model for model in catalogue().values() if not model.local]
+    return [_row(model) for model in [*models, *hosted] if device is None or fits_on(model, device)]
+
+
+def _row(model: Model) -> dict[str, Any]:
+    memory = memory_bytes(model.shape, batch=2, longest=LENGTH)["total"] if model.shape else None
+    return {**msgspec.to_builtins(model), "qlora_memory_bytes": round(memory) if memory else None, "smallest_gpu": smallest_gpu(model)}
+
+
+def smallest_gpu(model: Model) -> str | None:
+    """The smallest GPU of the catalogue that trains it; None where its sizes are not known or none does."""
+    if model.build:
+        return "none (CPU)"
+    gpus = sorted((device for device in DEVICES.values() if device.memory), key=lambda device: device.memory)
+    return next((device.name for device in gpus if fits_on(model, device)), None)
 
 
 def models_text(rows: list[dict[str, Any]]) -> str:
     """The table for a reader."""
-    return "\n".join(f"{row['name']:28} {row['id']}" for row in rows)
+    head = ("name", "id", "parameters", "context", "licence", "gated", "QLoRA needs", "smallest GPU", "hosted by (until)")
+    table = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    count, memory, gated = row["parameters"], row["qlora_memory_bytes"], row["gated"]
+    offers = [f"{offer['provider']}" + (f" ({offer['tunable_until'] or offer['shutdown']})" if offer["shutdown"] else "") for offer in row["hosted"]]
+    return (
+        row["name"],
+        row["id"],
+        "n/a" if count is None else f"{count / GB:.2f} B",
+        "n/a" if row["context"] is None else f"{row['context']:,}",
+        row["licence"] or "n/a",
+        "n/a" if gated is None else "yes" if gated else "no",
+        "n/a" if memory is None else f"{memory / GB:.1f} GB",
+        row["smallest_gpu"] or "n/a",
+        ", ".join(offers) or "-",
+    )

@@ -61,18 +61,17 @@ class Model(Fixed, frozen=True):
     name: str  # in the catalogue, or as the user wrote it
     id: str  # hub id, local folder, or the provider's id; for ``build`` the builder's name
     revision: str | None = None  # commit hash, only where read from a source; None: resolved at first use
-    family: str | None = None  # llama, qwen3, gemma3, mistral, phi, smollm, gpt
+    family: str | None = None  # llama, qwen2, qwen3, gemma3, mistral, phi, smollm, gpt
     parameters: int | None = None
     context: int | None = None  # tokens
     encoding: str | None = None  # tiktoken's name for its tokenizer, where it has one
-    tokens_per_word: float | None = None
     shape: Shape | None = None
     markers: Markers | None = None  # where a template has them; trainers detect them else
     licence: str | None = None
     gated: bool | None = None  # access must be asked for
     original: str | None = None  # the maker's repository where ``id`` is a mirror of it
     build: str | None = None  # made on the spot by the builder of that name; no hub
-    qlora: str | None = None  # smallest GPU that trains it so
+    qlora: str | None = None  # smallest GPU of the catalogue that trains it so, two rows at once
     qlora_length: int | None = None  # at so many tokens a row
     hosted: tuple[Hosted, ...] = ()
     sources: dict[str, str] = msgspec.field(default_factory=dict)  # field -> where from

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,11 +66,20 @@ class Price:
         age = self.age_days()
         if self.usd == 0 or age <= old_after_days:
             return None
-        return f"the price of {self.provider} {self.model} {self.unit} is {age} days old ({self.date}, {self.source}); look it up before you rely on it"
+        return f"the price of {self.provider} {self.model} {self.unit} is {age} days old ({self.date}, {self.source}); look it up again"
 
 
-def read_prices(name: str) -> list[Price]:
+@functools.lru_cache(maxsize=32)
+def _builtin(name: str) -> tuple[Price, ...]:
+    return tuple(_read(name))
+
+
+def read_prices(name: str) -> Sequence[Price]:
     """The rows of one price file: a built-in name, or a path. Raises ProfileError."""
+    return _builtin(name) if name in builtin_names("prices") else _read(name)
+
+
+def _read(name: str) -> list[Price]:
     value, where = read_yaml(name, "prices", "price file")
     if not isinstance(value, list):
         raise ProfileError(f"{where}: a price file is a list of rows such as {example('openai', 'MODEL', 'training_token')}")
@@ -90,32 +100,36 @@ def _price(value: Any, where: str) -> Price:
     return Price(row.provider, row.model, row.unit, row.usd, row.per, row.date, row.source, where.partition(", row")[0], low, high, row.note)
 
 
-def find_price(provider: str, model: str, unit: str, *, file: str | Path | None = None, old_after_days: int = OLD_AFTER_DAYS) -> Price:
+def find_price(
+    provider: str, model: str, unit: str, *, tuned: bool = False, file: str | Path | None = None, old_after_days: int = OLD_AFTER_DAYS
+) -> Price:
     """The price of one unit of a model at a provider.
 
     Args:
-        provider: as in a profile; for GPU hours where the machine stands (``colab``, ``own``).
-        model: the provider's id, or the GPU's kind for ``gpu_hour``. A fine-tuned id costs what its base does.
+        provider: as in a profile; for GPU hours where the machine stands (``colab``, ``own``, ``runpod`` ...).
+        model: the provider's id, or the GPU's kind for ``gpu_hour``.
         unit: one of ``Unit``.
+        tuned: of a fine-tune of the model, which may cost more than the model itself; an id that begins with ``ft:`` says so too.
         file: the user's own price file; its rows come before the built-in ones.
         old_after_days: an older row is used, and logged as a warning.
 
-    Raises UnknownPrice with the row to add.
+    Raises UnknownPrice with the row to add. The price of a tuned model is never taken from its base model's.
     """
     if unit not in get_args(Unit):
         raise ProfileError(f"{unit!r} is not a unit of the price book{nearest(unit, get_args(Unit))}.")
-    books = ([str(file)] if file else []) + builtin_names("prices")
-    wanted = _base_of(model)
-    for book in books:
+    base = _base_of(model)
+    wanted = f"ft:{base}" if (tuned or model != base) and unit.endswith("put_token") else base
+    for book in ([str(file)] if file else []) + builtin_names("prices"):
         rows = [row for row in read_prices(book) if row.provider == provider and row.unit == unit]
-        price = _newest(rows, model) or _newest(rows, wanted) or _newest(rows, "*")
+        price = _newest(rows, model) if model.startswith("ft:") else None
+        price = price or _newest(rows, wanted) or _newest(rows, "*")
         if price:
             old = price.warning(old_after_days)
             if old:
                 log.warning("%s", old)
             return price
-    where = f"in {file}" if file else "in a file of your own, given as `prices:` in the profile or with --prices"
-    raise UnknownPrice(f"The price of one {unit} of {model} at {provider} is not known; add a row {where}: {example(provider, wanted, unit)}")
+    where = f"to {file}" if file else "to a file of your own, given as `prices:` in the profile or with --prices"
+    raise UnknownPrice(f"The price of one {unit} of {wanted} at {provider} is not known; add a row {where}: {example(provider, wanted, unit)}")
 
 
 def _newest(rows: Sequence[Price], model: str) -> Price | None:

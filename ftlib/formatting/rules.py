@@ -14,6 +14,7 @@ Severity = Literal["error", "warning"]
 OPENAI_SPECIAL = re.compile(r"<\|(?:endoftext|endofprompt|fim_prefix|fim_middle|fim_suffix|im_start|im_end|im_sep|start|end|message|channel|return|call)\|>")
 FAMILY_SPECIAL = {
     "llama": re.compile(r"<\|(?:begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id|python_tag|finetune_right_pad_id)\|>"),
+    "qwen2": re.compile(r"<\|(?:endoftext|im_start|im_end)\|>"),
     "qwen3": re.compile(r"<\|(?:endoftext|im_start|im_end|object_ref_start|object_ref_end)\|>|</?think>|</?tool_call>"),
     "gemma3": re.compile(r"<(?:bos|eos|pad|start_of_turn|end_of_turn)>"),
     "mistral": re.compile(r"\[/?INST\]|</?s>"),

@@ -1,0 +1,150 @@
+"""What QLoRA needs of a machine: memory and time from a model's sizes, with the error that published runs show.
+
+Memory: the linear layers in 4 bits with their constants (0.516 bytes a parameter, double quantisation), embeddings and output layer in
+16 bits, 16 bytes for each LoRA parameter (weight, gradient, two moments), one layer's activations (the others are checkpointed) and the
+logits at 4 bytes, and 0.6 GB of workspace.
+Time: 6 operations for each parameter and token (forward, the checkpointed forward again, and gradients of activations), at the
+speed that a device was seen to reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ftlib.catalogue.models import Model, Shape
+from ftlib.errors import ProfileError
+from ftlib.profile import nearest
+
+GB = 10**9
+FOUR_BIT = 0.516  # bytes: 4 bits, an 8-bit constant for 64 weights, a 32-bit one for 256 constants
+WORKSPACE = 0.6 * GB
+UTILISATION = 12.5 / 65  # of peak: 8 Alpaca rows of about 250 tokens through an 8B in 7.7 s on a T4
+MEMORY_ERROR = 0.25  # above the worst of the published runs below
+TIME_ERROR = 0.40  # the token counts of published runs had to be assumed
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU, or the CPU that the demo runs on. ``operations`` a second is what training reaches, not the peak."""
+
+    name: str
+    memory: float  # bytes that PyTorch can use
+    operations: float
+    source: str
+
+
+def _gpu(name: str, memory_gb: float, peak_tflops: float) -> Device:
+    how = "published T4 runs" if name == "t4" else "the T4's share of its peak, not measured here"
+    return Device(name, memory_gb * GB, peak_tflops * 1e12 * UTILISATION, f"NVIDIA's data sheet ({peak_tflops:g} TFLOPS, 16 bits, dense); {how}")
+
+
+DEVICES = {
+    device.name: device
+    for device in (
+        _gpu("t4", 15.6, 65),
+        _gpu("l4", 23.6, 121),
+        _gpu("a100", 42.0, 312),
+        _gpu("a100-80", 84.0, 312),
+        _gpu("h100", 84.0, 989),
+        _gpu("h200", 149.0, 989),
+        Device("cpu", 0, 9e10, "two cores: 0.8 to 26 million parameters at 13,400 to 690 tokens a second"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A published run on a T4, 8 rows a step, 2 at once; ``tokens`` a row was not published and is assumed."""
+
+    model: str
+    seconds: float | None
+    gigabytes: float | None
+    tokens: int
+    longest: int
+
+
+POINTS = (
+    Point("llama-3.1-8b", 7.7, 7.9, 250, 512),
+    Point("llama-3.2-3b", 7.4, 6.5, 500, 2048),
+    Point("qwen2.5-7b", 7.7, None, 250, 512),
+    Point("qwen3-14b", 13.7, 12.9, 250, 2048),
+)
+
+
+def find_device(name: str) -> Device:
+    """A device by name. Raises ProfileError naming those there are."""
+    try:
+        return DEVICES[name.lower()]
+    except KeyError:
+        raise ProfileError(f"There is no GPU {name!r} in the catalogue{nearest(name.lower(), list(DEVICES))}.") from None
+
+
+def parameters(shape: Shape) -> int:
+    """Parameters of a decoder of that shape, norms included."""
+    return _linear(shape) + shape.vocab * shape.hidden * (1 if shape.tied else 2) + shape.hidden * (2 * shape.layers + 1)
+
+
+def _linear(shape: Shape) -> int:
+    """Weights of the layers' linear maps: attention and MLP."""
+    attention = shape.hidden * shape.head_dim * (2 * shape.heads + 2 * shape.kv_heads)
+    return shape.layers * (attention + 3 * shape.hidden * shape.intermediate)
+
+
+def lora_parameters(shape: Shape, r: int) -> int:
+    """Trainable parameters of LoRA of rank ``r`` on all linear layers: r for each input and output of each."""
+    q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    each = (shape.hidden + q) * 2 + (shape.hidden + kv) * 2 + (shape.hidden + shape.intermediate) * 3
+    return shape.layers * r * each
+
+
+def memory_bytes(shape: Shape, *, batch: int, longest: int, r: int = 16, quant: int = 4) -> dict[str, float]:
+    """Peak bytes by part, and their sum as ``total``.
+
+    Args:
+        batch: rows a device sees at once.
+        longest: tokens of the longest row, to which a batch is padded.
+        r: LoRA's rank.
+        quant: 4 or 16 bits for the linear layers.
+    """
+    tokens = batch * longest
+    parts = {
+        "linear layers": _linear(shape) * (FOUR_BIT if quant == 4 else 2.0),
+        "embeddings": shape.vocab * shape.hidden * (1 if shape.tied else 2) * 2.0,
+        "LoRA and its optimiser": lora_parameters(shape, r) * 16.0,
+        "activations of a layer": tokens * (3 * shape.intermediate + 8 * shape.hidden) * 4.0,
+        "logits": tokens * shape.vocab * 4.0,
+        "workspace": WORKSPACE,
+    }
+    return {**parts, "total": sum(parts.values())}
+
+
+def seconds(parameter_count: int, tokens: float, device: Device) -> float:
+    """Seconds to train on so many tokens, compilation and loading apart."""
+    return 6.0 * parameter_count * tokens / device.operations
+
+
+def against_published() -> list[dict[str, Any]]:
+    """The formulas against published T4 runs: predicted over published, less one, for seconds a step and memory."""
+    from ftlib.catalogue.models import catalogue
+
+    rows = []
+    for point in POINTS:
+        model = catalogue()[point.model]
+        assert model.shape is not None
+        assert model.parameters is not None
+        memory = memory_bytes(model.shape, batch=2, longest=point.longest)["total"] / GB
+        step = seconds(model.parameters, 8 * point.tokens, DEVICES["t4"])
+        rows.append({
+            "model": point.model,
+            "memory_error": memory / point.gigabytes - 1 if point.gigabytes else None,
+            "time_error": step / point.seconds - 1 if point.seconds else None,
+        })
+    return rows
+
+
+def fits_on(model: Model, device: Device, *, batch: int = 2, longest: int = 2048) -> bool | None:
+    """Whether QLoRA of a model fits a device; None where the model's sizes are not known."""
+    if model.build:
+        return True
+    return None if model.shape is None else memory_bytes(model.shape, batch=batch, longest=longest)["total"] <= device.memory
