@@ -1,0 +1,116 @@
+"""Charts of the answers: their lengths, their defects, and what else the models can do."""
+
+from __future__ import annotations
+
+from ftlib.comparison.charts.chart import Drawing
+from ftlib.comparison.charts.style import COLOURS, GREY, figure, title
+from ftlib.comparison.flexibility import PROBES, probe
+from ftlib.comparison.load import Material
+from ftlib.comparison.pairs import ranked
+
+
+def lengths(material: Material) -> Drawing | None:
+    """Words of the answers of each system, and of the expected ones."""
+    import numpy as np
+
+    order = [name for name in ranked(material) if name in material.items]
+    if not order:
+        return None
+    expected = np.array([len(item.reference.split()) for item in next(iter(material.items.values())).values()])
+    words = {"expected": expected} | {name: np.array([len((item.answer or "").split()) for item in material.items[name].values()]) for name in order}
+    made, ax = figure(1.6 + 0.4 * len(words))
+    box = ax.boxplot(list(words.values()), orientation="horizontal", whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, medianprops={"color": "black"})
+    for i, patch in enumerate(box["boxes"]):
+        patch.set_facecolor("#bbbbbb" if i == 0 else {"tuned": COLOURS[0], "base": COLOURS[4]}.get(material.state(order[i - 1]), "#eeeeee"))
+    ax.axvline(float(np.median(expected)), color=GREY, linestyle="--", linewidth=1)
+    ax.set_yticks(range(1, len(words) + 1), list(words))
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("words an answer")
+    gap = {name: float(np.median(words[name])) - float(np.median(expected)) for name in order if material.state(name) == "tuned"}
+    text = f"Median lengths: expected {float(np.median(expected)):.0f} words" + "".join(f", {name} {float(np.median(words[name])):.0f}" for name in gap)
+    title(made, text)
+    return Drawing(made, text, "Boxes hold the middle half of the answers, whiskers 5 to 95 %; the dashed line is the expected median. Blue: tuned; orange: base.")
+
+
+def degenerate(material: Material) -> Drawing | None:
+    """Rates of each kind of degenerate answer as a heat map."""
+    order = [name for name in ranked(material) if material.systems[name].get("flags")]
+    names = list(dict.fromkeys(flag for name in order for flag in material.systems[name]["flags"]))
+    if not order or not names:
+        return None
+    rates = [[_rate(material, name, flag) for name in order] for flag in names]
+    keep = [i for i, row in enumerate(rates) if any(value for value in row)]
+    if not keep:
+        keep = list(range(len(names)))
+    text = _finding(material, order, names)
+    _heat(made := figure(1.9 + 0.36 * len(keep)), [[rates[i][j] for j in range(len(order))] for i in keep], [names[i].replace("_", " ") for i in keep], order)
+    title(made[0], text)
+    return Drawing(made[0], text, "Per cent of the test answers with each defect; darker is worse. Defects that no system shows are left out." if len(keep) < len(names) else
+                   "Per cent of the test answers with each defect; darker is worse.")
+
+
+def _rate(material: Material, name: str, flag: str) -> float | None:
+    found = material.systems[name]["flags"].get(flag)
+    return None if not found or found.get("rate") is None else 100 * float(found["rate"])
+
+
+def _finding(material: Material, order: list[str], names: list[str]) -> str:
+    worst: tuple[float, str, str] = (0.0, "", "")
+    for name in order:
+        if material.state(name) == "tuned":
+            worst = max([worst, *((rate, name, flag) for flag in names if (rate := _rate(material, name, flag)) is not None)])
+    return f"Most frequent defect of a tuned system: {worst[2].replace('_', ' ')}, {worst[0]:.0f} % of {worst[1]}" if worst[1] else "No tuned system gives degenerate answers"
+
+
+def _heat(made_ax: tuple[object, object], values: list[list[float | None]], rows: list[str], columns: list[str]) -> None:
+    import numpy as np
+
+    ax: object = made_ax[1]
+    grid = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=float)
+    top = max(1.0, float(np.nanmax(grid)) if not np.isnan(grid).all() else 1.0)
+    ax.imshow(np.nan_to_num(grid), cmap="Blues", vmin=0, vmax=top * 1.25, aspect="auto")  # type: ignore[attr-defined]
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            text = "n/a" if value is None else f"{value:.0f}" if value == 0 or value >= 1 else f"{value:.1f}"
+            ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value is not None and value > 0.8 * top else "black")  # type: ignore[attr-defined]
+    ax.set_xticks(range(len(columns)), columns, rotation=25, ha="right")  # type: ignore[attr-defined]
+    ax.set_yticks(range(len(rows)), rows)  # type: ignore[attr-defined]
+    ax.grid(visible=False)  # type: ignore[attr-defined]
+    ax.tick_params(length=0)  # type: ignore[attr-defined]
+
+
+def flexibility_map(material: Material) -> Drawing | None:
+    """Every probe of every model; each row coloured from its worst to its best."""
+    import numpy as np
+
+    systems = [name for name in material.scored if material.state(name) != "trivial"]
+    rows = [key for key in PROBES if any(probe(material, name, key).known for name in systems)]
+    if not systems or not rows:
+        return None
+    made, ax = figure(1.9 + 0.42 * len(rows))
+    grid = np.full((len(rows), len(systems)), np.nan)
+    for i, key in enumerate(rows):
+        values = np.array([v if (v := probe(material, name, key).value) is not None else np.nan for name in systems])
+        low, high = np.nanmin(values), np.nanmax(values)
+        scaled = np.full(len(values), 0.5) if high == low else (values - low) / (high - low)
+        grid[i] = scaled if PROBES[key][5] else 1 - scaled
+        grid[i][np.isnan(values)] = np.nan
+    ax.imshow(np.ma.masked_invalid(grid), cmap="cividis", vmin=-0.25, vmax=1, aspect="auto")
+    for i, key in enumerate(rows):
+        for j, name in enumerate(systems):
+            found = probe(material, name, key)
+            shown = "n/a" if found.value is None else f"{found.value:.{2 if PROBES[key][3] == 'bits/byte' else 1}f}"
+            ax.text(j, i, shown, ha="center", va="center", fontsize=9.5, color="black" if np.isnan(grid[i][j]) or grid[i][j] > 0.35 else "white")
+    ax.set_xticks(range(len(systems)), systems, rotation=25 if len(systems) > 4 else 0, ha="right" if len(systems) > 4 else "center")
+    ax.set_yticks(range(len(rows)), [f"{PROBES[key][2]}{f' [{PROBES[key][3]}]' if PROBES[key][3] else ''}{'' if PROBES[key][5] else ', lower is better'}" for key in rows])
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    changes = {name: after - before for name in systems if (base := material.base_of(name)) and (after := probe(material, name, "retention").value) is not None and (before := probe(material, base, "retention").value) is not None}
+    if changes:
+        worst = min(changes, key=lambda name: changes[name])
+        text = f"{worst} loses {-changes[worst]:.0f} points of retention by tuning" if changes[worst] < 0 else "No tuned model follows fewer of the other instructions than its base"
+    else:
+        text = "What the models can do besides their task"
+    title(made, text)
+    return Drawing(made, text, "Each row is coloured by itself: yellow is the best of the row, dark blue the worst. The figures are in the cells.")

@@ -1,0 +1,154 @@
+"""The verdict: sentences made from the figures by fixed rules, so that the same figures always give the same words.
+
+1. A contestant that was refused or failed is said to be so, with the reason.
+2. Tuned against its own base: better where the 95 % interval of the paired difference is above 0 and p after Holm is below 0.05; worse
+   where it is below 0; else not shown.
+3. Where it is not shown, and the interval still holds a gain of RELEVANT of the metric's scale or more: too few items to tell.
+   Where it holds none: do not fine-tune, the base is as good.
+4. Where tuned is better than its base, but something that needs no training (any base, few-shot, nearest, echo, constant) cannot be
+   told apart from it or is better: do not fine-tune, that one is as good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftlib.comparison.choice import Choice, number_of
+from ftlib.comparison.load import TRIVIAL, Material
+from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, significant, unit_of
+from ftlib.comparison.table import Figure, listed
+
+RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
+NAMES = {"echo": "the echo of the title", "constant": "one constant answer", "nearest": "the description of the nearest training title"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said of one contestant: ``tune``, ``do not fine-tune``, ``too few items to tell``, ``refused``, ``failed``, ``not trained``."""
+
+    contestant: str
+    decision: str
+    sentence: str
+
+
+@dataclass
+class Verdict:
+    """The headline, a finding for every contestant, and the sentences that compare them."""
+
+    headline: str
+    findings: list[Finding]
+    between: list[str] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+
+    def sentences(self) -> list[str]:
+        """All of it as sentences."""
+        return [self.headline, *(f"{f.contestant}: {f.decision}. {f.sentence}" for f in self.findings), *self.between,
+                *(f"At {c.volume:,} answers a month: {c.system or 'none'}. {c.why}" for c in self.choices)]
+
+
+def verdict(material: Material, choices: list[Choice]) -> Verdict:
+    """The verdict on a run."""
+    findings = [_finding(material, name) for name in material.contestants]
+    return Verdict(_headline(material, findings), findings, _between(material), choices)
+
+
+def _label(system: str) -> str:
+    return NAMES.get(system, system)
+
+
+def _oriented(material: Material, row: dict[str, Any]) -> dict[str, Any]:
+    """A pair with its sign such that positive is better."""
+    return row if better_is_higher(material) else {**row, "difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+
+
+def _relevant(material: Material) -> float:
+    scale = 100.0 if max((abs(s["metrics"][material.primary]["value"]) for s in material.systems.values() if material.primary in (s.get("metrics") or {})), default=0) > 1.5 else 1.0
+    return RELEVANT * scale
+
+
+def _finding(material: Material, name: str) -> Finding:
+    report, tuned, base = material.trainings.get(name, {}), f"{name}.tuned", f"{name}.base"
+    status = report.get("status")
+    if status in ("refused", "failed"):
+        return Finding(name, str(status), f"{report.get('reason') or 'No reason was given'}.".replace("..", "."))
+    scored = [system for system in (tuned, base) if system in material.scored]
+    if not scored:
+        return Finding(name, "not scored", "It has no answers on the test set.")
+    if tuned not in scored or base not in scored:
+        rank = ranked(material).index(scored[0]) + 1
+        return Finding(name, "not trained here", f"{scored[0]} stands at place {rank} of {len(material.scored)}.")
+    row = pair(material, tuned, base)
+    if row is None:
+        return Finding(name, "not tested", f"{tuned} and {base} were not compared item by item.")
+    row = _oriented(material, row)
+    gain = Figure(row["difference"], low=row["low"], high=row["high"]).text()
+    unit = f"{unit_of(material)} of {material.primary}".strip()
+    if significant(row) and row["difference"] < 0:
+        return Finding(name, "do not fine-tune", f"Tuning made it worse by {number_of(difference(material, tuned, base)).replace(' worse', '')} of {material.primary}.")
+    if not significant(row):
+        if row["high"] >= _relevant(material):
+            return Finding(name, "too few items to tell", f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having.")
+        return Finding(name, "do not fine-tune", f"Its base is as good: the difference is {gain} {unit}, no gain worth having.")
+    rivals = untrained_as_good(material, tuned)
+    if rivals:
+        worst = [f"{_label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
+        return Finding(name, "do not fine-tune", f"It beats its base by {gain} {unit}, but so does what needs no training: {listed(worst)}.")
+    return Finding(name, "fine-tuning helps", f"Tuned beats its base by {gain} {unit}, and everything that needs no training.")
+
+
+def untrained_as_good(material: Material, tuned: str) -> list[tuple[str, bool]]:
+    """Systems that need no training and are not shown to be worse than a tuned one, each with whether it is better."""
+    found = []
+    for system in material.scored:
+        if material.state(system) == "tuned" or system == tuned:
+            continue
+        row = pair(material, tuned, system)
+        if row is None:
+            continue
+        row = _oriented(material, row)
+        if not (significant(row) and row["difference"] > 0):
+            found.append((system, significant(row)))
+    return found
+
+
+def _headline(material: Material, findings: list[Finding]) -> str:
+    decisions = {f.decision for f in findings}
+    order = ranked(material)
+    if not order:
+        return "Nothing was scored, so nothing can be said."
+    helped = [f.contestant for f in findings if f.decision == "fine-tuning helps"]
+    if helped:
+        best = next((s for s in ranked(material, trivial=False) if s.removesuffix(".tuned") in helped), order[0])
+        return f"Fine-tuning is worth it for {listed(helped)}; the best of them is {best}."
+    if "do not fine-tune" in decisions:
+        best = order[0]
+        return f"Do not fine-tune: the best system is {_label(best)}." if material.state(best) != "tuned" else f"Do not fine-tune: nothing shows that {best} is worth more than what needs no training."
+    if "too few items to tell" in decisions:
+        return f"Too few items to tell: {material.n} items do not show whether fine-tuning helps."
+    return f"Nothing was tuned and tested; the best system is {_label(order[0])}."
+
+
+def _between(material: Material) -> list[str]:
+    """Who is ahead of whom among the tuned, and how the best stands to the best trivial system."""
+    sentences = []
+    tuned = [name for name in ranked(material) if material.state(name) == "tuned"]
+    unit = f"{unit_of(material)} of {material.primary}".strip()
+    for i, a in enumerate(tuned[:4]):
+        for b in tuned[i + 1 : 4]:
+            row = pair(material, a, b)
+            if row is None:
+                sentences.append(f"{a} and {b} were not tested against each other.")
+            elif significant(row):
+                row = _oriented(material, row)
+                sentences.append(f"{a} beats {b} by {Figure(row['difference'], low=row['low'], high=row['high']).text()} {unit}.")
+            else:
+                sentences.append(f"{a} and {b} cannot be told apart on {row['n']} items ({difference(material, a, b).text()} {unit}).")
+    trivial = [name for name in ranked(material) if name in TRIVIAL]
+    if tuned and trivial:
+        row = pair(material, tuned[0], trivial[0])
+        if row is not None:
+            row = _oriented(material, row)
+            word = "is better than" if significant(row) and row["difference"] > 0 else "is worse than" if significant(row) else "cannot be told apart from"
+            sentences.append(f"{tuned[0]} {word} {_label(trivial[0])} ({Figure(row['difference'], low=row['low'], high=row['high']).text()} {unit}).")
+    return sentences
