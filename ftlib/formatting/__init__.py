@@ -74,8 +74,8 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
         "model": model.name if model else None,
         "rows": {name: split["rows"] for name, split in splits.items()},
         "tokens": {name: split["tokens"] for name, split in splits.items()},
-        "left_out": {name: {"counts": split["left_out"], "rows": split["left_out_examples"]} for name, split in splits.items() if split["left_out"]},
-        "checked": {"ok": True, "findings": {name: split["checked"]["findings"] for name, split in splits.items()}},
+        "left_out": {name: {"counts": split["left_out"], "rows": split["left_out_rows"]} for name, split in splits.items() if split["left_out"]},
+        "checked": {"ok": True, "findings": {name: split["findings"] for name, split in splits.items()}},
     }
     write_json(out / "format.json", report)
     return report
@@ -93,10 +93,10 @@ def format_folder(folder: Path | str, *, to: str, task: str, out: Path | str, de
 
     Returns format.json. Raises DataError or ProfileError.
     """
-    rules = for_provider(destination) if destination else for_provider("openai") if to == "chat" else find_destination("local")[0]
+    rules, named = find_destination(destination or ("openai" if to == "chat" else "local"))
     if rules.format != to:
         raise DataError(f"{rules.name} takes {rules.format} rows; give --to {rules.format}.")
-    return _write(Path(folder), Path(out), load_task(task), rules, None)
+    return _write(Path(folder), Path(out), load_task(task), rules, find_model(named) if named else None)
 
 
 def format_text(made: dict[str, Any]) -> str:
@@ -104,8 +104,9 @@ def format_text(made: dict[str, Any]) -> str:
     lines = [f"task {made['task']}, {made['format']} rows, good at {made['destination']}"]
     for name, rows in made["rows"].items():
         tokens = made["tokens"][name]
-        lines.append(f"  {name}.jsonl: {rows} rows, {tokens['total']:,} tokens ({tokens['mean']} a row, at most {tokens['max']}; {tokens['counted_by']})")
+        each = f"{tokens['mean']} a row, at most {tokens['max']}; {tokens['counted_by']}"
+        lines.append(f"  {name}.jsonl: {rows} rows, {tokens['total']:,} tokens ({each})")
     for name, left in made["left_out"].items():
-        lines.append(f"  {name}: {sum(left['counts'].values())} rows left out: " + "; ".join(f"{n} {reason}" for reason, n in left["counts"].items()))
+        lines.append(f"  {name}: {sum(left['counts'].values())} rows left out, which {made['destination']} would refuse")
         lines += [f"    {row['id']}: {row['reason']}" for row in left["rows"]]
     return "\n".join(lines)

@@ -22,13 +22,13 @@ class Destination:
     min_examples: int = 10  # of a training file; a validation file needs one
     max_bytes: int | None = None
     bom: Literal["forbidden", "required", "ignored"] = "forbidden"
-    last_is_assistant: bool = True
     alternate: bool = False  # two turns of the same role in a row are refused
     roles: tuple[str, ...] = ("system", "user", "assistant", "tool")
     row_keys: tuple[str, ...] = ("messages", "tools", "parallel_tool_calls")
     message_keys: tuple[str, ...] = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
     context: int | None = None  # tokens of one example, where it is the same for all models
     encoding: str | None = None  # tiktoken's name of the tokenizer, where it is the same for all models
+    family: str | None = None  # whose special tokens are refused; None: the model's own
     suffix_max: int | None = None  # characters of a job's suffix
     suffix_dots: bool = True
 
@@ -41,6 +41,7 @@ OPENAI = Destination(
     max_bytes=512 * MB,
     context=65_536,
     encoding="o200k_base",
+    family="gpt",
     suffix_max=64,
 )
 DESTINATIONS = {
@@ -57,20 +58,17 @@ DESTINATIONS = {
     "nebius": Destination(
         "nebius",
         "chat",
-        "Nebius Token Factory, dataset formats: JSON lines, 50 GB, the last message the assistant's",
-        min_examples=1,
+        "Nebius Token Factory, dataset formats: JSON lines, 50 GB, the last message the assistant's; it states no fewest examples, so OpenAI's 10",
         max_bytes=50 * GB,
         row_keys=("messages", "tools"),
     ),
     "together": Destination(
         "together",
         "chat",
-        "together 1.6.0, utils/files.py: 50.1 GiB, roles system, user, assistant that alternate, weight 0 or 1, no further columns",
+        "the together client, 1.6.0 and 3.1.1: 50.1 GiB, one example, roles that alternate, weight 0 or 1, no further columns than tools",
         min_examples=1,
         max_bytes=int(50.1 * 2**30),
-        last_is_assistant=False,
         alternate=True,
-        roles=("system", "user", "assistant"),
         row_keys=("messages", "tools"),
     ),
     "local": Destination(
@@ -93,6 +91,7 @@ def find_destination(name: str) -> tuple[Destination, str | None]:
 
 
 def for_provider(provider: str) -> Destination:
-    """The rules of a provider; one that is not known here is held to OpenAI's form, which most follow, without OpenAI's limits."""
-    plain = replace(OPENAI, name=provider, source="a provider of one's own: OpenAI's form", min_examples=1, max_bytes=None, context=None, encoding=None)
+    """The rules of a provider; one that is not known here is held to OpenAI's form, which most follow, not to its limits."""
+    source = "a provider of one's own: OpenAI's form"
+    plain = replace(OPENAI, name=provider, source=source, min_examples=1, max_bytes=None, context=None, encoding=None, family=None, suffix_max=None)
     return DESTINATIONS.get(provider, plain)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlib.errors import DataError
-from ftlib.formatting.task import Prompt, Record, Task, join_turn, message
+from ftlib.formatting.task import Record, Task, join_turn, message
 
 Row = dict[str, Any]
 
@@ -50,7 +50,7 @@ def to_instruction(row: Mapping[str, Any], instruction: str = "") -> Row:
     system = messages.pop(0)["content"] if messages and messages[0]["role"] == "system" else None
     if [turn["role"] for turn in messages] != ["user", "assistant"]:
         roles = ", ".join(str(turn["role"]) for turn in row["messages"])
-        raise DataError(f"A conversation of the roles {roles} does not fit an instruction row, which holds one question and one answer; keep it as chat.")
+        raise DataError(f"A conversation of {roles} does not fit an instruction row, which holds one question and one answer; keep it as chat.")
     user, answer = messages
     head, text = split_turn(user["content"], instruction)
     made = {"instruction": head, "input": text, "output": answer["content"]}
@@ -67,10 +67,3 @@ def split_turn(turn: str, instruction: str) -> tuple[str, str]:
         return instruction, ""
     head = join_turn(instruction, "\0")[:-1] if instruction else ""
     return (instruction, turn[len(head) :]) if instruction and turn.startswith(head) else ("", turn)
-
-
-def question_of(row: Mapping[str, Any], task: Task) -> tuple[Prompt, str]:
-    """A training row, in either shape, as the prompt that is asked and the answer that is learnt."""
-    made = to_instruction(row, task.instruction) if "messages" in row else row
-    prompt = Prompt(str(row.get("id", "")), task.name, made.get("system"), made["instruction"], made["input"], task.max_new_tokens, tuple(task.stop))
-    return prompt, made["output"]

@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
+from ftlib.errors import ProfileError
 from ftlib.files import hash_json
-from ftlib.profile import Strict, convert, read_yaml
+from ftlib.profile import NAME, Strict, convert, nearest, read_yaml
 
 _FIELD = re.compile(r"\{(title|content)\}")
+_BRACES = re.compile(r"\{([A-Za-z_]\w*)\}")
 Record = Mapping[str, Any]  # id, title, content: all texts
 
 
@@ -66,15 +68,31 @@ class Task(Strict):
     name: str
     instruction: str = ""
     system: str | None = None
-    input: str = "{title}"  # how a record becomes the question
+    input: str = "{title}"  # how a record becomes the question: {title} and {content} stand for its fields
     output: str = "{content}"  # and the expected answer
-    language: str = "en"  # the language answers are in
-    max_new_tokens: int = 256
-    stop: list[str] = msgspec.field(default_factory=list)
+    language: str = "en"  # the language answers are in, whatever language the question is in
+    max_new_tokens: int = 256  # an answer is cut there
+    stop: list[str] = msgspec.field(default_factory=list)  # or where one of these begins
     paraphrases: dict[str, str] = msgspec.field(default_factory=dict)  # name -> the instruction in other words
 
+    def __post_init__(self) -> None:
+        for key, template in (("input", self.input), ("output", self.output)):
+            unknown = [name for name in _BRACES.findall(template) if name not in ("title", "content")]
+            if unknown:
+                raise ValueError(f"{key} holds {{{unknown[0]}}}; a record has {{title}} and {{content}}")
+        if not _FIELD.search(self.output):
+            raise ValueError("output holds neither {title} nor {content}, so every answer would be the same")
+        if not (self.instruction or self.input):
+            raise ValueError("instruction and input are both empty, so nothing is asked")
+        if not NAME.fullmatch(self.name) or not all(NAME.fullmatch(name) for name in self.paraphrases):
+            raise ValueError("names of a task and of its paraphrases must match [a-z0-9][a-z0-9._-]{0,63}, because they name files")
+        if self.max_new_tokens < 1 or not all(self.paraphrases.values()):
+            raise ValueError("max_new_tokens must be above 0, and no paraphrase empty")
+
     def prompt(self, record: Record, *, wording: str | None = None, shots: Sequence[Record] = ()) -> Prompt:
-        """The question about a record, in the task's own words or those of a named paraphrase."""
+        """The question about a record, in the task's own words or those of a named paraphrase. Raises ProfileError for an unknown one."""
+        if wording and wording not in self.paraphrases:
+            raise ProfileError(f"The task {self.name} has no paraphrase {wording!r}{nearest(wording, list(self.paraphrases))}.")
         instruction = self.paraphrases[wording] if wording else self.instruction
         worked = tuple((join_turn(instruction, fill(self.input, shot)), self.expected(shot)) for shot in shots)
         name = f"{self.name}/{wording}" if wording else self.name
