@@ -1,0 +1,162 @@
+"""The ledger: a cap in dollars that is never passed, kept in the run folder.
+
+Each call reserves its worst case before it is made and settles with what it really cost. A reservation that was never
+settled (a kill, a reply that was lost) counts in full, because it may have been billed. The file only grows, and
+several processes may use it: each reads what the others wrote while it holds the file's lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftlib.errors import BudgetExceeded
+
+NANO = 1_000_000_000  # amounts are whole billionths of a dollar, so that sums are exact
+WAIT_S = 0.05
+
+
+@dataclass
+class Reservation:
+    """Money set aside for one call. Exactly one of ``settle`` and ``release`` ends it; left alone it counts as spent."""
+
+    ledger: Ledger
+    id: str
+    usd: float
+
+    def settle(self, usd: float, **facts: Any) -> None:
+        """The call cost so much."""
+        self.ledger.write({"op": "settle", "id": self.id, "nano": round(usd * NANO), **facts})
+
+    def release(self, why: str) -> None:
+        """The call certainly cost nothing."""
+        self.ledger.write({"op": "settle", "id": self.id, "nano": 0, "why": why})
+
+    def keep(self, why: str) -> None:
+        """The call may have been billed; its worst case stays spent."""
+        self.ledger.write({"op": "lost", "id": self.id, "why": why})
+
+
+class Ledger:
+    """What a run has spent and may still spend. Safe to use from many threads and processes."""
+
+    def __init__(self, path: Path, cap_usd: float) -> None:
+        self.path, self.cap_usd = path, cap_usd
+        self._lock = threading.RLock()
+        self._read_to = 0
+        self._amounts: dict[str, int] = {}  # reservation -> what it counts for
+        self._open: set[str] = set()  # reservations that may still shrink: calls under way in this process
+        self._total = 0
+
+    @property
+    def spent_usd(self) -> float:
+        """Settled costs, and reservations that were not settled, in dollars."""
+        with self._locked():
+            return self._total / NANO
+
+    @property
+    def left_usd(self) -> float:
+        """What may still be reserved."""
+        return max(0.0, self.cap_usd - self.spent_usd)
+
+    def reserve(self, usd: float, what: str, *, key: str | None = None, wait_s: float = 0.0) -> Reservation:
+        """Set money aside for one call.
+
+        Args:
+            usd: the worst case.
+            what: a few words for the reader of the file.
+            key: an id of one's own; where it is reserved already (before a restart), that reservation is returned.
+            wait_s: how long to wait, where the cap is reached only because calls under way reserved their worst cases.
+
+        Raises BudgetExceeded, with what was spent and what remains.
+        """
+        until = time.monotonic() + wait_s
+        amount = math.ceil(round(usd * NANO, 3))
+        while True:
+            with self._locked():
+                if key is not None and key in self._amounts:
+                    return Reservation(self, key, self._amounts[key] / NANO)
+                if self._total + amount <= round(self.cap_usd * NANO):
+                    new = key or uuid.uuid4().hex[:16]
+                    self._append({"op": "reserve", "id": new, "nano": amount, "what": what})
+                    self._open.add(new)
+                    return Reservation(self, new, usd)
+                others = bool(self._open)
+                spent = self._total / NANO
+            if not others or time.monotonic() > until:
+                raise BudgetExceeded(
+                    f"The budget of {self.cap_usd:.4f} dollars is reached: {spent:.4f} are spent or set aside and {what} may cost {usd:.4f}; "
+                    "everything paid for is kept. Raise budget_usd and run again to go on."
+                )
+            time.sleep(WAIT_S)
+
+    @property
+    def under_way(self) -> int:
+        """Calls of this process that have reserved and not ended: waiting for them may free money."""
+        with self._lock:
+            return len(self._open)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append the end of a reservation."""
+        with self._locked():
+            self._append(row)
+            self._open.discard(str(row["id"]))
+
+    def _append(self, row: dict[str, Any]) -> None:
+        """One line: it is in the kernel's hands when this returns, so that a killed process loses nothing."""
+        line = json.dumps({**row, "at": round(time.time(), 3)}, ensure_ascii=False).encode() + b"\n"
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+        self._read()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self.path.with_name(f".{self.path.name}.lock").open("ab") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            self._read()
+            yield
+
+    def _read(self) -> None:
+        """Take in what was appended since the last look; a torn last line (a kill in the middle of a write) is ended first."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb+") as handle:
+            handle.seek(self._read_to)
+            data = handle.read()
+            if data and not data.endswith(b"\n"):
+                keep = data.rfind(b"\n") + 1
+                handle.truncate(self._read_to + keep)
+                data = data[:keep]
+            self._read_to += len(data)
+        for line in data.splitlines():
+            self._apply(json.loads(line))
+
+    def _apply(self, row: dict[str, Any]) -> None:
+        key = str(row["id"])
+        if row["op"] == "lost":
+            return
+        self._total += int(row["nano"]) - self._amounts.get(key, 0)
+        self._amounts[key] = int(row["nano"])
+
+    def bill(self) -> dict[str, Any]:
+        """What was spent, by kind of call: {cap_usd, spent_usd, left_usd, calls, unsettled_usd}."""
+        with self._locked():
+            rows = [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
+            ended = {row["id"] for row in rows if row["op"] == "settle"}
+            open_ = sum(amount for key, amount in self._amounts.items() if key not in ended)
+            return {"cap_usd": self.cap_usd, "spent_usd": self._total / NANO, "left_usd": max(0.0, self.cap_usd - self._total / NANO),
+                    "calls": len(self._amounts), "unsettled_usd": open_ / NANO}

@@ -1,0 +1,87 @@
+"""The two creations of a hosted training: the files, then the job, each exactly once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ftlib.errors import TrainingFailed
+from ftlib.training.hosted.creation import Intent, create_once
+from ftlib.training.hosted.link import Link
+from ftlib.training.hosted.service import Json
+
+FILE_WAIT_S = 1800.0
+
+
+def upload(link: Link, intent: Intent, role: str, path: Path) -> str:
+    """The id of an uploaded training or validation file; its name carries the key, by which it is found again."""
+    name = f"{intent.key}-{role}.jsonl"
+
+    def look() -> str | None:
+        files = link.pages("its list of files", link.service.files)
+        return next((str(file["id"]) for file in files if file.get("filename") == name), None)
+
+    file_id = create_once(
+        link, intent, role, what=f"the upload of {path.name}", call=lambda: link.service.upload(name, path.read_bytes(), "fine-tune"),
+        look=look if link.provider.can.files_list else None,
+    )
+    if link.provider.can.file_status:
+        wait_for_file(link, file_id)
+    return file_id
+
+
+def wait_for_file(link: Link, file_id: str) -> None:
+    """Wait until a file is processed. Raises TrainingFailed where the service says that it is bad, or takes too long over it."""
+    until = link.clock.now() + FILE_WAIT_S
+    while True:
+        file = link.patiently("the state of a file", lambda: link.service.file(file_id))
+        if file.get("status") == "error":
+            raise TrainingFailed(f"{link.provider.name} cannot use the uploaded file: {file.get('status_details') or 'no reason given'}.")
+        if file.get("status") in ("processed", None):
+            return
+        if link.clock.now() > until:
+            raise TrainingFailed(f"{link.provider.name} has been at the uploaded file {file_id} for {FILE_WAIT_S / 60:.0f} minutes; run again later.")
+        link.clock.sleep(link.provider.poll_s)
+
+
+def start(link: Link, intent: Intent, request: Json) -> str:
+    """The id of the job that a request creates; found again by the key in its metadata, else by its training file, which is this intent's alone."""
+
+    def look() -> str | None:
+        key = intent.key if link.provider.can.metadata else None
+        jobs = link.pages("its list of jobs", lambda after: link.service.jobs(after, key))
+        return next((str(job["id"]) for job in jobs if is_ours(job, intent.key, request["training_file"])), None)
+
+    return create_once(
+        link, intent, "job", what="the creation of the job", call=lambda: link.service.start(request),
+        look=look if link.provider.can.jobs_list else None,
+    )
+
+
+def is_ours(job: Json, key: str, training_file: str) -> bool:
+    """Whether a listed job is the one that an intent made."""
+    metadata = job.get("metadata")
+    return (isinstance(metadata, dict) and metadata.get("ftlib_key") == key) or job.get("training_file") == training_file
+
+
+def job_request(provider: Any, settings: Json, key: str, name: str, files: dict[str, str]) -> Json:
+    """What is sent to create a job, in the provider's spelling.
+
+    Args:
+        settings: {model, epochs, batch, lr_multiplier, seed} of the contestant; None leaves one to the provider.
+        files: role -> id of the uploaded file.
+    """
+    hyper = {"n_epochs": settings["epochs"], "batch_size": settings["batch"], "learning_rate_multiplier": settings["lr_multiplier"]}
+    hyper = {field: value for field, value in hyper.items() if value is not None} | provider.hyperparameters_extra
+    request: Json = {"model": settings["model"], "training_file": files["train"], "suffix": provider.suffix(name, key), "seed": settings["seed"]}
+    if "valid" in files:
+        request["validation_file"] = files["valid"]
+    if provider.hyperparameters == "flat":
+        request["hyperparameters"] = hyper
+    else:
+        request["method"] = {"type": "supervised", "supervised": {"hyperparameters": hyper}}
+    if provider.can.metadata:
+        request["metadata"] = {"ftlib_key": key}
+    if provider.job_body:
+        request["extra_body"] = dict(provider.job_body)
+    return request

@@ -1,0 +1,250 @@
+"""The trainer of contestants behind an API: estimate, train once, ask within the budget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftlib.catalogue import Model, find_model
+from ftlib.errors import BudgetExceeded, Refused
+from ftlib.files import read_json, sha256_file, write_json
+from ftlib.formatting.task import Prompt
+from ftlib.profile import Contestant
+from ftlib.runs import Run
+from ftlib.training.hosted import before, report
+from ftlib.training.hosted.answering import Asker
+from ftlib.training.hosted.chat import request_for
+from ftlib.training.hosted.clock import Clock
+from ftlib.training.hosted.creation import Intent
+from ftlib.training.hosted.keys import Key, find_key
+from ftlib.training.hosted.ledger import Ledger
+from ftlib.training.hosted.link import Link
+from ftlib.training.hosted.metrics import from_events, parse_metrics
+from ftlib.training.hosted.pace import Pace
+from ftlib.training.hosted.provider import Provider, load_provider
+from ftlib.training.hosted.rates import chat_rates, training_rate
+from ftlib.training.hosted.service import Service, connect
+from ftlib.training.hosted.starting import job_request, start, upload
+from ftlib.training.hosted.watching import JobFile, watch
+from ftlib.training.hosted.wire import Wire
+from ftlib.training.trainer import Answer
+
+log = logging.getLogger("ftlib")
+Json = dict[str, Any]
+
+
+class HostedTrainer:
+    """See ``ftlib.training.trainer.Trainer``. Nothing is connected before it is needed."""
+
+    def __init__(
+        self, run: Run, contestant: Contestant, *, key: str | None = None, clock: Clock | None = None, service: Service | None = None
+    ) -> None:
+        """``key`` goes before the environment; ``clock`` and ``service`` are for tests."""
+        self.run, self.contestant = run, contestant
+        named = contestant.provider
+        self.provider: Provider = load_provider(named, run.profile.providers) if named else Provider(name="recorded")
+        self.ledger = Ledger(run.path / "ledger.jsonl", run.profile.budget_usd)
+        self._given_key, self._clock, self._service = key, clock, service
+        self._link: Link | None = None
+        self._child: Any = None
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+    @property
+    def model(self) -> Model:
+        """The catalogue's entry of the contestant's model."""
+        return find_model(self.contestant.model, self.run.profile.models)
+
+    @property
+    def base_model(self) -> str:
+        """The model's id as this provider spells it."""
+        offer = self.model.at(self.provider.name)
+        return offer.id if offer else self.model.id
+
+    def settings(self) -> Json:
+        """What the outcome depends on besides the files. Versions of client libraries are none of it: a job is not bought again for them."""
+        c = self.contestant
+        if not c.trains:
+            return {"provider": self.provider.name, "model": c.model, "existing": c.existing, "few_shot": c.few_shot,
+                    "recorded": sha256_file(Path(c.recorded)) if c.recorded else None}
+        return {"provider": self.provider.name, "model": self.base_model, "epochs": None if c.epochs is None else int(c.epochs), "batch": c.batch,
+                "lr_multiplier": c.lr_multiplier, "seed": self.run.profile.seed if c.seed is None else c.seed}
+
+    def _files(self) -> dict[str, Path]:
+        folder = self.run.folder(self.contestant)
+        return {name: folder / f"{name}.jsonl" for name in ("train", "valid") if (folder / f"{name}.jsonl").exists()}
+
+    def _cost(self) -> before.Cost:
+        files = self._files()
+        if "train" not in files:
+            raise Refused(f"{self.run.folder(self.contestant) / 'train.jsonl'} does not exist; run notebook 02 (or `ftlib run`) first.")
+        return before.training_cost(self.provider, self.model, self.base_model, files["train"], self.settings()["epochs"], self.run.profile.prices)
+
+    def estimate(self) -> Json:
+        """Tokens and dollars of the training, and the budget it is held against; makes no request."""
+        if not self.contestant.trains:
+            return {"status": "nothing_to_train"}
+        return {**self._cost().data(), "provider": self.provider.name, "model": self.base_model, "budget_usd": self.run.profile.budget_usd,
+                "spent_usd": self.ledger.spent_usd, "how": {"money_usd": "estimated", "tokens": "estimated"}}
+
+    def preview(self) -> Json:
+        """Exactly what `train` would send and cost, sending nothing: files with their sizes, the job's request, the estimate."""
+        if not self.contestant.trains:
+            return {"sends": [], "estimate": self.estimate()}
+        ids = {name: f"ID-OF-{name}.jsonl" for name in self._files()}
+        request = job_request(self.provider, self.settings(), "ftlib-KEY", self.contestant.name, ids)
+        files = [{"to": "files", "file": path.name, "bytes": path.stat().st_size, "purpose": "fine-tune"} for path in self._files().values()]
+        return {"address": self.provider.address or "the sandbox, started for this run", "sends": [*files, {"to": "fine_tuning/jobs", **request}],
+                "estimate": self.estimate()}
+
+    # -- connection ----------------------------------------------------------------------------------------------
+    def link(self) -> Link:
+        """The connection, made at first use; the sandbox is started where none is given."""
+        if self._link is None:
+            service = self._service or connect(*self._where())
+            self._link = Link(self.provider, service, Wire(), self._clock, seed=self.run.profile.seed)
+        return self._link
+
+    def _where(self) -> tuple[Provider, Key]:
+        if self.provider.name == "sandbox" and not self.provider.address:
+            from ftlib.training.hosted.sandbox_child import SandboxChild
+
+            self._child = SandboxChild()
+            import msgspec
+
+            self.provider = msgspec.structs.replace(self.provider, base_url=self._child.url)
+            return self.provider, Key(self._child.key)
+        return self.provider, find_key(self.provider, self._given_key)
+
+    def close(self) -> None:
+        """Close connections and the sandbox that was started for this trainer."""
+        if self._link is not None:
+            try:
+                self._link.wire.call(self._link.service.aclose(), deadline_s=10)
+            finally:
+                self._link.wire.close()
+                self._link = None
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    # -- training ------------------------------------------------------------------------------------------------
+    def train(self) -> None:
+        """Upload, start and watch the job, each exactly once whatever is lost on the way; writes job.json and training.json.
+
+        Raises Refused, TrainingFailed, Unclear or ServiceDown; a later call goes on where this one ended.
+        """
+        folder = self.run.folder(self.contestant)
+        if not self.contestant.trains:
+            write_json(folder / "training.json", report.nothing_to_train(self.run, self.contestant, self._why_nothing()))
+            return
+        files, cost = self._files(), self._cost()
+        before.check_files(self.provider, self.contestant.model, files["train"], files.get("valid"))
+        before.check_dates(self.model, self.provider, tuning=True)
+        before.require_budget(self.provider, self.run.profile.budget_usd, f"Training {self.base_model}")
+        what = {"settings": self.settings(), "files": {name: sha256_file(path) for name, path in files.items()}}
+        intent = Intent.open(folder / "intent.json", what)
+        reservation = self._reserve(cost, intent)
+        link = self.link()
+        try:
+            record = self._job(link, intent, files)
+        except Refused:
+            if reservation is not None and not intent.part("job").get("id"):
+                reservation.release("refused")
+            raise
+        result = watch(link, record)
+        usd, curve = self._settle(reservation, result), self._curve(link, record)
+        made = report.training_report(self.run, self.contestant, self.provider, result, cost, curve, usd, self.settings())
+        write_json(folder / "training.json", made)
+
+    def _why_nothing(self) -> str:
+        c = self.contestant
+        if c.recorded:
+            return f"its answers were recorded earlier ({c.recorded})"
+        return f"{c.existing} exists already" if c.existing else f"{c.few_shot} examples stand in the prompt instead"
+
+    def _reserve(self, cost: before.Cost, intent: Intent) -> Any:
+        """Set the job's worst case aside, once for its key. Raises Refused where the budget does not hold it."""
+        if self.provider.free:
+            return None
+        try:
+            return self.ledger.reserve(cost.worst_usd, f"the training of {self.contestant.name}", key=f"train {intent.key}")
+        except BudgetExceeded as error:
+            raise Refused(str(error)) from None
+
+    def _job(self, link: Link, intent: Intent, files: Mapping[str, Path]) -> JobFile:
+        """The job, looked up or created."""
+        record = JobFile(self.run.folder(self.contestant) / "job.json")
+        if not intent.part("job").get("id"):
+            before.check_available(link, self.base_model)
+            ids = {role: upload(link, intent, role, path) for role, path in files.items()}
+            start(link, intent, job_request(self.provider, self.settings(), intent.key, self.contestant.name, ids))
+        job_id = str(intent.part("job")["id"])
+        uploaded = {role: intent.part(role).get("id") for role in files}
+        record.begin(job_id, provider=self.provider.name, key=intent.key, files=uploaded, status=None)
+        return record
+
+    def _settle(self, reservation: Any, record: Json) -> float | None:
+        """Put what was billed into the ledger; None where the provider does not say how many tokens it trained."""
+        trained = record.get("trained_tokens")
+        if self.provider.free:
+            return 0.0
+        if not isinstance(trained, int):
+            return None
+        rate, least = training_rate(self.provider, self.base_model, self.run.profile.prices)
+        usd = max(least, trained * rate)
+        reservation.settle(usd, tokens=trained)
+        return float(usd)
+
+    def _curve(self, link: Link, record: JobFile) -> list[Json]:
+        """The loss curve: from the result file, else from the last events."""
+        results = record.content.get("result_files") or []
+        for file_id in results if isinstance(results, list) else []:
+            name = str(file_id)
+            points = parse_metrics(link.patiently("the result file", lambda: link.service.content(name)))  # noqa: B023  called at once
+            if points:
+                return points
+        return from_events(record.content["events"])
+
+    # -- answering -----------------------------------------------------------------------------------------------
+    def ask(self, prompts: Sequence[Prompt], *, tuned: bool) -> Iterator[tuple[int, Answer]]:
+        """Answers as they come, at most ``concurrency`` of them between being asked for and being stored by the caller.
+
+        Raises Refused (the model, the account, the budget's absence) or BudgetExceeded, after what was paid for is yielded.
+        """
+        model = self.asked_model(tuned=tuned)
+        before.require_budget(self.provider, self.run.profile.budget_usd, f"Asking {model}")
+        rates = chat_rates(self.provider, model, self.run.profile.prices)
+        seed = self.run.profile.seed if self.contestant.seed is None else self.contestant.seed
+        requests = [request_for(prompt, model, self.provider, self.contestant.decoding, seed) for prompt in prompts]
+        asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, seed)
+        yield from asker.ask(requests)
+
+    def _pace(self) -> Pace:
+        c = self.contestant
+        return Pace(c.requests_per_minute or self.provider.requests_per_minute, c.tokens_per_minute or self.provider.tokens_per_minute)
+
+    def asked_model(self, *, tuned: bool) -> str:
+        """The name under which the base or the tuned model answers. Raises Refused where it does not answer yet."""
+        c = self.contestant
+        if c.recorded:
+            raise Refused(f"{c.name}'s answers were recorded earlier; there is no model to ask.")
+        if not tuned or c.few_shot is not None:
+            return self.provider.served.get(self.base_model, self.base_model)
+        if c.existing:
+            return self.provider.served.get(c.existing, c.existing)
+        path = self.run.folder(c) / "job.json"
+        if not path.exists():
+            raise Refused(f"{c.name} has not been trained; run notebook 04 (or `ftlib train`) first.")
+        name = read_json(path).get("fine_tuned_model")
+        if c.name in self.provider.served:
+            return self.provider.served[c.name]
+        if not name:
+            raise Refused(f"The job of {c.name} has made no model (its state is {read_json(path).get('status')}).")
+        if self.provider.needs_deployment:
+            raise Refused(
+                f"{name} is trained and must be deployed before it answers: deploy it at {self.provider.console}, then give the deployment's "
+                f"name in the profile as providers: {{{self.provider.name}: {{served: {{{c.name}: NAME}}}}}}."
+            )
+        return str(name)

@@ -1,0 +1,172 @@
+"""Watching a job for as long as it takes: hours, lost connections, states that nobody has heard of."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ftlib.errors import ServiceDown, TrainingFailed
+from ftlib.files import read_json, write_json
+from ftlib.progress import bar
+from ftlib.training.hosted.link import Link
+from ftlib.training.hosted.metrics import progress_of
+from ftlib.training.hosted.service import Json
+
+log = logging.getLogger("ftlib")
+OVER = ("succeeded", "failed", "cancelled")
+WAITING = ("validating_files", "queued", "paused", "unknown")
+TOLD = ("model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "result_files", "hyperparameters", "error", "estimated_finish")
+PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
+
+
+class JobFile:
+    """``job.json``: the job as it was last seen, with its events; what a person reads, and what a restart goes on from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content: Json = dict(read_json(path)) if path.exists() else {}
+
+    def begin(self, job_id: str, **fields: Any) -> None:
+        """Start a record, or go on with that of the same job."""
+        if self.content.get("id") != job_id:
+            self.content = {"id": job_id, **fields, "first_seen": {}, "events": []}
+        self.save()
+
+    def update(self, job: Json, state: str, now: float) -> None:
+        """Take in what the provider says of the job now; what it does not say stays as it was."""
+        self.content.update({name: job[name] for name in TOLD if job.get(name) is not None})
+        self.content["status"] = state
+        self.content["first_seen"].setdefault(state, now)
+
+    def add_events(self, events: list[Json]) -> list[Json]:
+        """Keep events (oldest first) that are new; returns those."""
+        known = {event["id"] for event in self.content["events"]}
+        fresh = [event for event in events if event["id"] not in known]
+        self.content["events"] += [
+            {name: event.get(name) for name in ("id", "created_at", "level", "message", "data") if event.get(name)} for event in fresh
+        ]
+        return fresh
+
+    def save(self) -> None:
+        """Write it, whole or not at all."""
+        write_json(self.path, self.content)
+
+
+def watch(link: Link, record: JobFile, *, say: Callable[[str], None] | None = None) -> Json:
+    """Wait for the end of the job in ``record`` and return the record.
+
+    Raises TrainingFailed with the provider's reason when it fails or is cancelled, ServiceDown after an outage of six hours.
+    On an interrupt the job goes on; the message says how to take it up and how to cancel it for real.
+    """
+    say = say or (lambda text: log.info("%s", text))
+    progress = bar(desc=f"{link.provider.name} job", total=None, unit="step")
+    try:
+        return _watch(link, record, say, progress)
+    except KeyboardInterrupt:
+        say(farewell(link, record))
+        raise
+    finally:
+        progress.close()
+
+
+def farewell(link: Link, record: JobFile) -> str:
+    """What an interrupted reader must know."""
+    job_id = record.content["id"]
+    return (
+        f"Job {job_id} goes on at {link.provider.name}, and costs what it costs. Run the same command to take it up again. "
+        f"To cancel it for real: python -m ftlib.training.hosted.cancel {record.path.parent.parent} {record.path.parent.name}"
+    )
+
+
+def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: Any) -> Json:
+    job_id = str(record.content["id"])
+    last, out_since = record.content.get("status"), None
+    while True:
+        try:
+            job = link.patiently("the state of the job", lambda: link.service.job(job_id), tries=3)
+        except ServiceDown as error:
+            out_since = out_since or link.clock.now()
+            if link.clock.now() - out_since > PATIENCE_S:
+                raise ServiceDown(f"{error} It has not answered for {PATIENCE_S / 3600:.0f} hours; the job {job_id} goes on there.") from None
+            link.clock.sleep(max(60.0, link.provider.poll_s))
+            continue
+        out_since = None
+        state = link.provider.state(job.get("status") if isinstance(job.get("status"), str) else None)
+        record.update(job, state, link.clock.now())
+        for event in _new_events(link, record):
+            say(f"{_clock_time(event)}{event.get('message', '')}")
+        _advance(progress, record)
+        if state != last:
+            log.debug("job %s: %s -> %s", job_id, last, state)
+            if state not in (*OVER, *WAITING, "running"):
+                log.warning("%s says that job %s is %r, a state that is not known here; it is watched on", link.provider.name, job_id, state)
+            last = state
+        record.save()
+        if state in OVER:
+            return _end(link, record, state)
+        link.clock.sleep(_pause(link, record))
+
+
+def _new_events(link: Link, record: JobFile) -> list[Json]:
+    """Events since the last look, oldest first. They are for the reader: where they cannot be had, watching goes on."""
+    if not link.provider.can.events:
+        return []
+    known = {event["id"] for event in record.content["events"]}
+    fresh: list[Json] = []
+    try:
+        for event in link.pages("the job's events", lambda after: link.service.events(str(record.content["id"]), after)):
+            if event["id"] in known:
+                break
+            fresh.append(event)
+    except ServiceDown as error:
+        log.info("%s", error)
+    return record.add_events(fresh[::-1])
+
+
+def _advance(progress: Any, record: JobFile) -> None:
+    found = progress_of(record.content["events"])
+    if found:
+        progress.total = found[1]
+        progress.update(found[0] - progress.n)
+    finish = record.content.get("estimated_finish")
+    if isinstance(finish, int | float):
+        progress.set_postfix_str(f"done about {datetime.datetime.fromtimestamp(finish).strftime('%H:%M')}")
+
+
+def _pause(link: Link, record: JobFile) -> float:
+    """Longer between looks the longer it has taken, up to eight times the provider's usual."""
+    begun = record.content.get("created_at") or min(record.content["first_seen"].values())
+    hours = max(0.0, link.clock.now() - float(begun)) / 3600
+    return float(link.provider.poll_s * min(8.0, 1.0 + hours))
+
+
+def _clock_time(event: Json) -> str:
+    at = event.get("created_at")
+    return datetime.datetime.fromtimestamp(at).strftime("%H:%M:%S  ") if isinstance(at, int | float) else ""
+
+
+def _end(link: Link, record: JobFile, state: str) -> Json:
+    """The record of a job that is over. Raises TrainingFailed where it did not succeed."""
+    job_id = record.content["id"]
+    if state == "succeeded":
+        return record.content
+    error = record.content.get("error")
+    reason = error.get("message") if isinstance(error, dict) else error
+    told = next((event["message"] for event in reversed(record.content["events"]) if event.get("level") == "error"), None)
+    again = f"To start anew, change a setting or the rows, or remove {record.path.parent / 'intent.json'}."
+    if state == "cancelled":
+        raise TrainingFailed(f"Job {job_id} was cancelled at {link.provider.name}. {again}")
+    raise TrainingFailed(f"Job {job_id} failed at {link.provider.name}: {reason or told or 'no reason was given.'} {again}")
+
+
+def times(record: Json) -> dict[str, float | None]:
+    """Seconds in the queue, in training and in all, from events where they say it, else from what the watcher saw."""
+    created, finished = record.get("created_at"), record.get("finished_at") or record["first_seen"].get("succeeded")
+    started = next((event.get("created_at") for event in record["events"] if "started" in str(event.get("message", "")).lower()), None)
+    started = started or record["first_seen"].get("running")
+    total = float(finished) - float(created) if created and finished else None
+    queue = float(started) - float(created) if created and started else None
+    return {"queue": queue, "train": float(finished) - float(started) if started and finished else None, "total": total}
