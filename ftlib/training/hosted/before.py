@@ -11,7 +11,7 @@ from pathlib import Path
 from ftlib.catalogue import Model
 from ftlib.errors import Refused, ServiceDown
 from ftlib.formatting.check import check_file
-from ftlib.formatting.tokens import example_tokens
+from ftlib.formatting.tokens import rows_tokens
 from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.provider import Provider
 from ftlib.training.hosted.rates import most_tokens, training_rate
@@ -52,7 +52,7 @@ def training_cost(provider: Provider, model: Model, served: str, file: Path, epo
     """
     encoding = model.encoding or "o200k_base"
     examples = chat_rows(file)
-    rows, tokens = len(examples), sum(example_tokens(examples, encoding))
+    rows, tokens = len(examples), sum(rows_tokens(examples, encoding))
     most = sum(most_tokens(row["messages"]) for row in examples)
     times = epochs or default_epochs(rows)
     rate, least = training_rate(provider, served, prices)

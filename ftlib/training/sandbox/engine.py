@@ -41,6 +41,10 @@ class Engine(Protocol):
 
     name: str  # of the base model
 
+    def prepare(self) -> None:
+        """Make the base model ready; part of a job's time in the queue."""
+        ...
+
     def tune(self, rows: Path, valid: Path | None, settings: Json, folder: Path, report: Report, should_stop: Callable[[], bool]) -> Json:
         """Tune on the chat rows of a file; goes on where an earlier call in this folder was interrupted.
 
@@ -60,6 +64,10 @@ class TinyEngine:
 
     def __init__(self) -> None:
         self._loaded: dict[str | None, Any] = {}
+
+    def prepare(self) -> None:
+        """See Engine."""
+        self._base()
 
     def tune(self, rows: Path, valid: Path | None, settings: Json, folder: Path, report: Report, should_stop: Callable[[], bool]) -> Json:
         """See Engine."""

@@ -87,6 +87,7 @@ class Jobs:
         if self._faults.has("fail-queued"):
             self._fail(job_id, "server_error", "The job could not be scheduled.")
             return
+        self._engine.prepare()
         self._move(job_id, "queued", "running", "Fine-tuning job started")
         if self._state(job_id) == "running":
             self._train(job)
