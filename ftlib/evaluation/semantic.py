@@ -27,7 +27,7 @@ def embed(texts: Sequence[str], model: str, batch: int = 32) -> tuple[Floats, st
         raise MissingExtra(f"Semantic similarity needs {error.name}; pip install 'ftlib[training]', or leave evaluation.embedding out.") from error
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
-        network: Any = AutoModel.from_pretrained(model).eval()
+        network: Any = AutoModel.from_pretrained(model, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise Refused(
             f"evaluation.embedding: {model} cannot be loaded ({str(error).splitlines()[0]}); give a folder or a hub id, or leave it out."

@@ -143,7 +143,7 @@ def _by_unsloth(source: str, settings: TuneSettings, revision: str | None, devic
 def _by_transformers(source: str, settings: TuneSettings, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    options: dict[str, Any] = {"dtype": precision.torch_dtype, "revision": revision}
+    options: dict[str, Any] = {"dtype": precision.torch_dtype, "revision": revision, "use_safetensors": True}
     if quant == 4:
         from transformers import BitsAndBytesConfig
 

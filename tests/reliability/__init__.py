@@ -1,0 +1,1 @@
+"""Rehearsals of bad days: kills, faults, hostile input."""
