@@ -61,9 +61,10 @@ class Stage:
         """File name of the executed notebook."""
         return f"{self.notebook}__{self.contestant}.ipynb" if self.contestant else f"{self.notebook}.ipynb"
 
-    def parameters(self) -> dict[str, str]:
-        """What this stage's notebook gets besides PROFILE and RUN."""
-        return {"CONTESTANT": self.contestant} if self.contestant else {}
+    def parameters(self) -> dict[str, str | bool]:
+        """What this stage's notebook gets besides PROFILE and RUN. A run asked for by command is no dry one; its budget bounds it."""
+        real: dict[str, str | bool] = {"DRY_RUN": False} if self.notebook == "04_train_hosted" else {}
+        return {"CONTESTANT": self.contestant, **real} if self.contestant else {}
 
 
 def stages(run: Run) -> list[Stage]:

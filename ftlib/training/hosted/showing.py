@@ -1,0 +1,122 @@
+"""What notebook 04 shows of a hosted contestant: what would be sent, what happened, what it cost."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ftlib.errors import ProfileError
+from ftlib.files import read_json
+from ftlib.formatting.task import load_task
+from ftlib.profile import load_profile
+from ftlib.runs import Run
+from ftlib.training.hosted.trainer import HostedTrainer
+
+Json = dict[str, Any]
+
+
+def hosted_name(profile: str, contestant: str) -> str:
+    """The contestant asked for, or the profile's first hosted one. Raises ProfileError where there is none."""
+    names = [c.name for c in load_profile(profile).contestants if c.trainer == "hosted"]
+    if contestant and contestant in names:
+        return contestant
+    if contestant or not names:
+        asked = f"{contestant!r} is no hosted contestant of {profile}" if contestant else f"{profile} has no hosted contestant"
+        raise ProfileError(f"{asked}; there are: {', '.join(names) or 'none'}. Notebook 03 trains local ones.")
+    return names[0]
+
+
+def is_dry(trainer: HostedTrainer, dry_run: bool) -> bool:
+    """Whether nothing is to be sent: as asked, except against the sandbox, which charges nothing."""
+    if dry_run and trainer.provider.free:
+        print(f"DRY_RUN is ignored: {trainer.provider.name} runs on this machine and charges nothing.")
+        return False
+    print("DRY_RUN: nothing will be sent." if dry_run else "This is not a dry run: what is shown below will be sent.")
+    return dry_run
+
+
+def preview(trainer: HostedTrainer) -> Json:
+    """Print what would be sent, where, and what it would cost; returns the same."""
+    found = trainer.preview()
+    if not trainer.contestant.trains:
+        print(f"{trainer.contestant.name}: nothing is trained, so nothing is sent.")
+        return found
+    cost = found["estimate"]
+    print(f"to {found['address']} ({trainer.provider.name}):")
+    for sent in found["sends"]:
+        print("  " + json.dumps(sent, ensure_ascii=False))
+    print(f"{cost['rows']} rows x {cost['epochs']} epochs = {cost['tokens']['billed']:,} tokens, counted by {cost['counted_by']}")
+    print(f"estimated {cost['money_usd']:.4f} dollars, at most {cost['worst_usd']:.4f}")
+    print(f"budget of the run {cost['budget_usd']:.2f} dollars, spent so far {cost['spent_usd']:.4f}")
+    return found
+
+
+def events(run: Run, name: str, most: int = 12) -> None:
+    """Print a job's events: all but the steps, of which the first and last few."""
+    path = run.folder(name) / "job.json"
+    if not path.exists():
+        print("there is no job")
+        return
+    record = read_json(path)
+    told = [event["message"] for event in record["events"]]
+    steps = [text for text in told if text.startswith("Step ")]
+    left_out = set(steps[most // 2 : -(most // 2)]) if len(steps) > most else set()
+    for text in told:
+        if text not in left_out:
+            print(text)
+    print(f"({len(left_out)} further steps left out)" if left_out else "")
+
+
+def loss_figure(run: Run, name: str) -> Any:
+    """The loss by step, training and validation, as a matplotlib figure; None where the provider gave no curve."""
+    points = read_json(run.folder(name) / "training.json").get("loss") or []
+    if not points:
+        print("the provider gave no loss curve")
+        return None
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for key, label, style in (("train", "training rows", "-"), ("valid", "validation rows", "o--")):
+        found = [(point["step"], point[key]) for point in points if point[key] is not None]
+        if found:
+            axes.plot(*zip(*found, strict=True), style, label=label)
+    axes.set(xlabel="step", ylabel="loss (nats a token)", title=f"{name}: loss while tuning")
+    axes.legend()
+    return figure
+
+
+def bill(run: Run, name: str) -> None:
+    """Print what the training took and cost, each figure with how it is known."""
+    report = read_json(run.folder(name) / "training.json")
+    print(f"status: {report['status']}" + (f" ({report['reason']})" if report.get("reason") else ""))
+    if report["status"] != "done":
+        return
+    seconds, how = report["seconds"], report["how"]
+    for label, part in (("in the queue", "queue"), ("training", "train"), ("from creation to end", "total")):
+        print(f"{label:22} {'n/a' if seconds[part] is None else f'{seconds[part]:,.0f} s':>14}   {how['seconds']}")
+    print(f"{'tokens billed':22} {report['tokens']['billed']:>14,}   {how['tokens.billed']}")
+    print(f"{'money':22} {report['money_usd']:>12.4f} $   {how['money_usd']}")
+
+
+def sample_answers(trainer: HostedTrainer, rows: int = 3) -> list[Json]:
+    """Ask base and tuned model about the first validation rows: [{title, expected, base, tuned}]. It is paid for as any answers are."""
+    run, contestant = trainer.run, trainer.contestant
+    task = load_task(contestant.task or run.profile.task)
+    path = run.curated_for(contestant) / "valid.jsonl"
+    records = [json.loads(line) for line in path.read_text("utf-8").split("\n")[:rows] if line]
+    table: list[Json] = [{"title": record["title"], "expected": task.expected(record), "base": "n/a", "tuned": "n/a"} for record in records]
+    for system in contestant.systems():
+        state = system.rpartition(".")[2]
+        for place, answer in trainer.ask([task.prompt(record) for record in records], tuned=state == "tuned"):
+            table[place][state] = answer.text if answer.text is not None else f"({answer.error})"
+    return table
+
+
+def print_answers(table: list[Json], width: int = 300) -> None:
+    """Print the answers under each title, as plain text."""
+    for row in table:
+        print("TITLE     " + row["title"])
+        for key in ("expected", "base", "tuned"):
+            print(f"{key:9} {row[key][:width]}")
+        print()
