@@ -196,7 +196,7 @@ def read_yaml(name: str, folder: str, kind: str) -> tuple[Any, str]:
     """
     if name in builtin_names(folder):
         text, where = resources.files("ftlib").joinpath(folder, f"{name}.yaml").read_text("utf-8"), f"{kind} {name}"
-    elif Path(name).is_file():
+    elif is_file(name):
         try:
             text, where = Path(name).read_text("utf-8"), name
         except UnicodeDecodeError as error:
@@ -209,6 +209,14 @@ def read_yaml(name: str, folder: str, kind: str) -> tuple[Any, str]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ProfileError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', error)}).") from error
+
+
+def is_file(name: str) -> bool:
+    """Whether a text names a file; one that no system takes for a path (too long, a NUL in it) does not."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def nearest(word: str, choices: Sequence[str]) -> str:
@@ -332,7 +340,7 @@ def check_profile(profile: Profile, where: str) -> None:
     """The rules that types alone cannot say. Raises ProfileError."""
     if not NAME.fullmatch(profile.name):
         raise ProfileError(f"{where}: name {profile.name!r} must match [a-z0-9][a-z0-9._-]{{0,63}}, because it names a folder.")
-    taken = {"curated", "answers", "scores", "charts", "notebooks", "steps"}
+    taken = {*("curated answers scores charts notebooks steps profile.yaml manifest.json comparison.xlsx report.html report.md").split()}
     names: set[str] = set()
     for contestant in profile.contestants:
         at = f"{where}: contestant {contestant.name!r}"

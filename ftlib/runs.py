@@ -62,6 +62,7 @@ class Run:
         path = Path(path).expanduser().resolve()
         if path.exists() and not path.is_dir():
             raise DataError(f"{path} is a file; give a folder with --out.")
+        _refuse_links_out(path)
         if path.is_dir() and any(path.iterdir()) and not (path / "profile.yaml").exists() and not (path / ".lock").exists():
             raise DataError(f"{path} holds other files and no run; give an empty or new folder with --out.")
         text = dump_profile(profile)
@@ -77,6 +78,7 @@ class Run:
         path = Path(path).expanduser().resolve()
         if not (path / "profile.yaml").exists():
             raise DataError(f"{path} is not a run folder (it has no profile.yaml); `ftlib run PROFILE --out {path}` makes one.")
+        _refuse_links_out(path)
         return cls(path, load_profile(path / "profile.yaml"))
 
     # -- where things are ----------------------------------------------------------------------------------------
@@ -211,6 +213,13 @@ class Run:
     def whole(self) -> bool:
         """Whether the run ended and nothing was begun since."""
         return (self.path / "manifest.json").exists()
+
+
+def _refuse_links_out(folder: Path) -> None:
+    """Raises DataError where a symbolic link inside a run leads out of it: writing there would change what is not the run's."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder):
+            raise DataError(f"{path} is a link that leads out of the run; remove it, or put there what it names.")
 
 
 def _fingerprint(value: Path | str | None) -> str | None:
