@@ -82,8 +82,9 @@ def _formatting(commands: Any) -> None:
     sub = _add(commands, "format", "records to training files", "format curated --to chat --task describe --out files")
     sub.add_argument("folder", type=Path)
     sub.add_argument("--to", choices=["instruction", "chat"], required=True)
-    sub.add_argument("--task", default="describe")
+    sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file")
     sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--for", dest="destination", metavar="DESTINATION", help="whose rules to write for; openai for chat, local for instruction")
     sub = _add(
         commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json"
     )
@@ -93,6 +94,7 @@ def _formatting(commands: Any) -> None:
     )
     sub.add_argument("--validation", type=Path, help="the validation file that goes with it")
     sub.add_argument("--model", help="the model to be tuned (its context length and tokenizer)")
+    sub.add_argument("--suffix", help="the suffix of the job that is to follow, to be checked too")
     sub = _add(commands, "models", "the catalogue of models", "models", "models --fits t4")
     sub.add_argument("--fits", metavar="GPU", help="only what QLoRA trains there: t4, l4, a100 ...")
     sub = _add(

@@ -70,14 +70,18 @@ def leaks(args: argparse.Namespace) -> Outcome:
 def format_(args: argparse.Namespace) -> Outcome:
     from ftlib.formatting import format_folder, format_text
 
-    made = format_folder(args.folder, to=args.to, task=args.task, out=args.out)
+    made = format_folder(args.folder, to=args.to, task=args.task, out=args.out, destination=args.destination)
     return Outcome(made, format_text(made))
 
 
 def check(args: argparse.Namespace) -> Outcome:
     from ftlib.formatting.check import check_file, check_text
+    from ftlib.formatting.destinations import find_destination
+    from ftlib.plan.tokenizers import row_counter
 
-    found = check_file(args.file, destination=args.destination, validation=args.validation, model=args.model)
+    _, named = find_destination(args.destination)
+    count = row_counter(args.model or named) if args.model or named else None
+    found = check_file(args.file, destination=args.destination, validation=args.validation, model=args.model, suffix=args.suffix, tokens=count)
     return Outcome(found, check_text(found), 0 if found["ok"] else 1)
 
 

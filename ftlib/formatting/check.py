@@ -9,7 +9,7 @@ from typing import Any
 
 from ftlib.catalogue import Model, find_model
 from ftlib.formatting.checker import Checker, Limits
-from ftlib.formatting.destinations import Destination, find_destination
+from ftlib.formatting.destinations import Destination, rules_for
 from ftlib.formatting.tokens import example_tokens
 
 SHOWN = 5  # findings of one rule that check_text prints
@@ -22,14 +22,14 @@ def check_file(
     validation: Path | str | None = None,
     model: str | Model | None = None,
     suffix: str | None = None,
-    tokens: Callable[[Any], int] | None = None,
+    tokens: Callable[[Any], int | None] | None = None,
     name: str | None = None,
 ) -> dict[str, Any]:
     """Check a training file against every rule of a destination, in one pass.
 
     Args:
         file: JSON lines. A name that begins with ``valid`` is held to a validation file's rules: one example is enough.
-        destination: openai, azure, nebius, together, sandbox, local, local:MODEL, or the rules themselves.
+        destination: openai, azure, nebius, together, sandbox, local, local:MODEL, a provider of one's own, or the rules themselves.
         validation: the validation file that goes with it; it is checked too, and rows that stand in both are found.
         model: the model to be tuned, for its context length, its special tokens and, where it is a hosted one, its tokenizer.
         suffix: the suffix of the job that is to follow.
@@ -40,7 +40,7 @@ def check_file(
     remedy, file}]}. Line 0 is the file as a whole; ``ok`` is false when any finding is an error.
     Raises DataError for a file that cannot be read as text at all, ProfileError for an unknown destination or model.
     """
-    rules, named = (destination, None) if isinstance(destination, Destination) else find_destination(destination)
+    rules, named = (destination, None) if isinstance(destination, Destination) else rules_for(destination)
     wanted = model or named
     entry = find_model(wanted) if isinstance(wanted, str) else wanted
     limits = limits_of(rules, entry)
@@ -72,8 +72,11 @@ def limits_of(rules: Destination, entry: Model | None) -> Limits:
     offer = entry.at(rules.name) if entry else None
     context = (offer.context if offer else None) or rules.context or (entry.context if entry else None)
     encoding = (entry.encoding if entry else None) or rules.encoding
-    count = (lambda row: next(example_tokens([row], encoding))) if encoding else None
-    return Limits(rules.family or (entry.family if entry else None), context, count)
+    family = "tiny" if entry and entry.build else entry.family if entry else None
+    limits = Limits(rules.family or family, context)
+    if encoding:
+        limits.tokens = lambda row: example_tokens(row, encoding)
+    return limits
 
 
 def _check_suffix(checker: Checker, suffix: str | None) -> None:

@@ -31,7 +31,7 @@ class Limits:
 
     family: str | None = None  # whose special tokens are refused
     context: int | None = None  # tokens of one example
-    tokens: Callable[[Any], int] | None = None  # of a row; None: nobody here can count them
+    tokens: Callable[[Any], int | None] = lambda _: None  # of a row; None: nobody here can count them
 
 
 @dataclass
@@ -76,10 +76,11 @@ class Checker:
         context = self.limits.context
         if context is None or size + FRAME * len(row.get("messages", "....")) <= context:
             return
-        if self.limits.tokens is None:
+        tokens = self.limits.tokens(row)
+        if tokens is None:
             what = f"the example has {size} bytes and {context} tokens fit; without the model's tokenizer nobody can tell whether it does"
             self.add(line, "context", "warning", what, "name the model, and install what its tokenizer needs")
-        elif (tokens := self.limits.tokens(row)) > context:
+        elif tokens > context:
             self.add(line, "context", "error", f"the example has {tokens} tokens, and {context} fit", "shorten it, or leave the row out")
 
     def _again(self, line: int, row: Any) -> None:

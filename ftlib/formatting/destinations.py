@@ -90,6 +90,11 @@ def find_destination(name: str) -> tuple[Destination, str | None]:
     return DESTINATIONS[kind], model or None
 
 
+def rules_for(name: str) -> tuple[Destination, str | None]:
+    """As ``find_destination``, but any other name is taken for a provider of one's own."""
+    return find_destination(name) if name.partition(":")[0] in DESTINATIONS else (for_provider(name), None)
+
+
 def for_provider(provider: str) -> Destination:
     """The rules of a provider; one that is not known here is held to OpenAI's form, which most follow, not to its limits."""
     source = "a provider of one's own: OpenAI's form"

@@ -28,6 +28,7 @@ SPECIAL = {
     "mistral": re.compile(r"\[/?INST\]|</?s>"),
     "phi": _special("endoftext", "system", "user", "assistant", "end"),
     "smollm": _special("endoftext", "im_start", "im_end"),
+    "tiny": _special("end", "pad", "eos", "bos", "system", "user", "assistant"),
 }
 LOOKS_SPECIAL = re.compile(r"<\|[a-z_]{2,30}\|>")
 SURROGATE = re.compile("[\ud800-\udfff]")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ftlib.curation.tokens import counter
 from ftlib.formatting.rows import to_chat
+from ftlib.formatting.task import Prompt
 
 PER_MESSAGE = 4  # what begins and ends a message: start, role, separator, end
 PER_EXAMPLE = 1
@@ -20,12 +21,17 @@ def text_tokens(texts: Sequence[str], encoding: str = ENCODING) -> list[int]:
     return counter(encoding).count([text.encode("utf-8", "replace").decode() for text in texts])
 
 
-def chat_tokens(messages: Sequence[Mapping[str, Any]], encoding: str = ENCODING) -> int:
-    """Tokens of one conversation (see ``example_tokens``)."""
-    return next(example_tokens([{"messages": messages}], encoding))
+def example_tokens(row: Mapping[str, Any], encoding: str = ENCODING) -> int:
+    """Tokens that a hosted service trains on, and bills, for one row in one epoch (see ``rows_tokens``)."""
+    return next(rows_tokens([row], encoding))
 
 
-def example_tokens(rows: Iterable[Mapping[str, Any]], encoding: str = ENCODING) -> Iterator[int]:
+def prompt_tokens(prompts: Iterable[Prompt], encoding: str = ENCODING) -> Iterator[int]:
+    """Tokens of what is sent for each prompt, the beginning of the answer's message included (3, as OpenAI's cookbook counts)."""
+    yield from (count + 2 for count in rows_tokens(({"messages": prompt.messages()} for prompt in prompts), encoding))
+
+
+def rows_tokens(rows: Iterable[Mapping[str, Any]], encoding: str = ENCODING) -> Iterator[int]:
     """Tokens of each row in one epoch, instruction rows counted as the chat rows that they stand for.
 
     The contents, 4 for each message and 1 for the example. It is fitted to what was billed: the original project's 1,500 rows of two

@@ -16,7 +16,7 @@ from ftlib.formatting.checker import BOM, Checker
 from ftlib.formatting.destinations import Destination
 from ftlib.formatting.rows import Row, chat_row, instruction_row
 from ftlib.formatting.task import Task
-from ftlib.formatting.tokens import ENCODING, example_tokens
+from ftlib.formatting.tokens import ENCODING, rows_tokens
 from ftlib.progress import bar
 
 log = logging.getLogger("ftlib")
@@ -44,7 +44,7 @@ class Writer:
         with atomic_path(target) as temporary:
             with temporary.open("wb") as handle:
                 handle.write(BOM if self.destination.bom == "required" else b"")
-                tokens = list(example_tokens(self._written(read_jsonl(source), handle, left, source.stem), ENCODING))
+                tokens = list(rows_tokens(self._written(read_jsonl(source), handle, left, source.stem), ENCODING))
             reasons = Counter(reason for _, reason in left)
             found = check_file(temporary, destination=self.destination, model=self.model, name=target.name)
             if not found["ok"]:

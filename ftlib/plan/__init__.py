@@ -1,0 +1,120 @@
+"""What a run, or a training file, takes before anything is spent: tokens, money, time and memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ftlib.catalogue import Model, find_model
+from ftlib.errors import ProfileError
+from ftlib.plan.text import estimate_text
+from ftlib.profile import builtin_names, load_profile
+from ftlib.runs import Run
+
+__all__ = ["estimate", "estimate_run", "estimate_text"]
+Json = dict[str, Any]
+
+
+def estimate(
+    what: str | Path,
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    epochs: float | None = None,
+    gpu: str = "t4",
+    prices: str | Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Json:
+    """Estimate a profile or a training file.
+
+    Args:
+        what: a built-in profile, a profile's YAML file, or a training file (JSON lines).
+        model: of a training file, required: its name in the catalogue or at a provider.
+        provider: of a training file: who trains it; this machine, or the first that offers the model, unless given.
+        epochs: of all contestants, or of the file; the service's own choice, or the profile's, unless given.
+        gpu: where local models are trained: t4, l4, a100, a100-80, h100, h200.
+        prices: a price file whose rows come before the built-in ones.
+        overrides: ``key=value`` for a profile.
+
+    Returns a JSON object with at least ``billed_training_tokens``, ``training_cost_usd`` (``_low``, ``_high``), ``prices``, ``warnings``; for a
+    file also ``examples``, ``epochs``, ``steps``, ``tokens_per_example``, and on a machine ``seconds`` and ``memory_bytes``; for a profile
+    ``contestants``, ``answers_cost_usd``, ``judge_cost_usd``, ``total_cost_usd`` and ``within_budget``.
+    Raises UnknownPrice for a file whose price is not known (a profile's contestant says it in ``na``).
+    """
+    if str(what) in builtin_names("profiles") or Path(what).suffix in (".yaml", ".yml"):
+        if model or provider:
+            raise ProfileError("--model and --provider belong to a training file; for a profile write --set contestants.NAME.model=MODEL.")
+        return _profile(str(what), epochs, gpu, prices, overrides)
+    if not Path(what).is_file():
+        load_profile(str(what))  # says what it is not, with the nearest profile
+    return _file(Path(what), model, provider, epochs, gpu, prices)
+
+
+def _file(path: Path, model: str | None, provider: str | None, epochs: float | None, gpu: str, file: str | Path | None) -> Json:
+    from ftlib.plan.contestants import estimate_rows
+    from ftlib.plan.file import answers_of_file
+    from ftlib.plan.money import Prices
+
+    if model is None:
+        raise ProfileError(f"{path} is a training file: name the model with --model (`ftlib models` lists them), or give a profile.")
+    entry = find_model(model)
+    prices = Prices(str(file) if file else None)
+    where = provider or _default_provider(entry)
+    report, _ = estimate_rows(path, entry, where, epochs, gpu, prices)
+    if where:
+        report |= answers_of_file(path, entry, where, prices)
+    warnings = [*report.pop("warnings", []), *prices.warnings()]
+    return {"what": str(path), "kind": "file", "model": entry.name, **report, "prices": prices.rows(), "warnings": warnings}
+
+
+def _default_provider(model: Model) -> str | None:
+    """Who trains a model unless said otherwise: this machine where its weights can be had, else the first that offers it."""
+    return None if model.local and model.build != "tiny-hosted" else model.hosted[0].provider
+
+
+def _profile(name: str, epochs: float | None, gpu: str, file: str | Path | None, overrides: Sequence[str]) -> Json:
+    profile = load_profile(name, overrides)
+    sets = [f"contestants.{c.name}.epochs={epochs:g}" for c in profile.contestants] if epochs else []
+    sets += [f"prices={file}"] if file else []
+    profile = load_profile(name, [*overrides, *sets])
+    with tempfile.TemporaryDirectory(prefix="ftlib-estimate-") as folder:
+        run = Run.create(Path(folder) / profile.name, profile)
+        return estimate_run(run, gpu=gpu)
+
+
+def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
+    """The estimate of a run; its rows are curated and formatted where they are not yet (nothing is sent or trained)."""
+    from ftlib.curation import curate_run
+    from ftlib.formatting import format_run
+    from ftlib.plan.contestants import estimate_contestant
+    from ftlib.plan.judging import judge_cost
+    from ftlib.plan.money import NOTHING, Prices
+
+    curate_run(run)
+    format_run(run)
+    prices, training, answers, reports = Prices(run.profile.prices), NOTHING, NOTHING, []
+    for contestant in run.profile.contestants:
+        report, trained, said = estimate_contestant(run, contestant, gpu, prices)
+        reports.append(report)
+        training, answers = training + trained, answers + said
+    prices.free = False
+    judging, why = judge_cost(run, prices)
+    total = training + answers + judging
+    unknown = [f"{report['contestant']}: {why}" for report in reports for key, why in report.get("na", {}).items() if "cost_usd" in key]
+    return {
+        "what": run.profile.name,
+        "kind": "profile",
+        "billed_training_tokens": sum(report.get("billed_training_tokens", 0) for report in reports),
+        **training.data("training_cost_usd"),
+        **answers.data("answers_cost_usd"),
+        **judging.data("judge_cost_usd"),
+        **total.data("total_cost_usd"),
+        "budget_usd": run.profile.budget_usd,
+        "within_budget": None if unknown or why else total.high <= run.profile.budget_usd,
+        "contestants": reports,
+        "prices": prices.rows(),
+        "unknown": [*unknown, *([why] if why else [])],
+        "warnings": [*(f"{report['contestant']}: {line}" for report in reports for line in report.get("warnings", [])), *prices.warnings()],
+    }

@@ -1,0 +1,79 @@
+"""What asking costs: everything that a contestant will be asked, and what a thousand answers cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ftlib.catalogue.prices import UnknownPrice
+from ftlib.evaluation.questions import Question, question_sets
+from ftlib.formatting.tokens import ENCODING, prompt_tokens, text_tokens
+from ftlib.plan.money import NOTHING, Amount, Prices
+from ftlib.profile import Contestant
+from ftlib.runs import Run
+
+HALF = 0.5  # an answer's least length, as a share of what is expected; also what is expected of the most where no answer is known
+PER_THOUSAND = 1000
+
+
+def asked(run: Run, contestant: Contestant, *, encoding: str = ENCODING) -> dict[str, dict[str, int]]:
+    """Tokens by set of questions: {set: {items, tokens_in, tokens_out, tokens_out_low, tokens_out_high}} for one system.
+
+    An answer is expected to be as long as the reference, and at most what the task allows.
+    """
+    return {name: _tokens(questions, encoding) for name, questions in question_sets(run, contestant).items()}
+
+
+def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
+    references = text_tokens([question.item.reference for question in questions], encoding)
+    most = [question.prompt.max_new_tokens for question in questions]
+    expected = [min(length, limit) if length else round(limit * HALF) for length, limit in zip(references, most, strict=True)]
+    return {
+        "items": len(questions),
+        "tokens_in": sum(prompt_tokens((question.prompt for question in questions), encoding)),
+        "tokens_out": sum(expected),
+        "tokens_out_low": round(sum(expected) * HALF),
+        "tokens_out_high": sum(most),
+    }
+
+
+def answers_cost(sets: dict[str, dict[str, int]], provider: str, model: str, prices: Prices, *, tuned: bool) -> Amount:
+    """What one system's answers to all sets cost. Raises UnknownPrice."""
+    total = {key: sum(part[key] for part in sets.values()) for key in ("tokens_in", "tokens_out", "tokens_out_low", "tokens_out_high")}
+    sent = (total["tokens_in"],) * 3
+    said = (total["tokens_out"], total["tokens_out_low"], total["tokens_out_high"])
+    return prices.of(provider, model, "input_token", sent, tuned=tuned) + prices.of(provider, model, "output_token", said, tuned=tuned)
+
+
+def per_thousand(sets: dict[str, dict[str, int]], provider: str, model: str, prices: Prices, *, tuned: bool) -> Amount | None:
+    """What a thousand answers to questions like those of ``test`` cost; None where nothing is asked."""
+    test = sets.get("test")
+    if not test or not test["items"]:
+        return None
+    amount = answers_cost({"test": test}, provider, model, prices, tuned=tuned)
+    times = PER_THOUSAND / test["items"]
+    return Amount(amount.usd * times, amount.low * times, amount.high * times)
+
+
+def hosted_answers(
+    sets: dict[str, dict[str, int]], provider: str, model: str, prices: Prices, *, states: Sequence[str], share: float
+) -> dict[str, Any]:
+    """Cost of the answers of a hosted contestant's systems.
+
+    Args:
+        states: ``base``, ``tuned`` or both.
+        share: of the usual price (batches may cost half).
+
+    Returns amounts, per state what a thousand cost, and in ``na`` the states whose price is not known.
+    """
+    total, thousand, na = NOTHING, {}, {}
+    for state in states:
+        try:
+            amount = answers_cost(sets, provider, model, prices, tuned=state == "tuned")
+            each = per_thousand(sets, provider, model, prices, tuned=state == "tuned")
+        except UnknownPrice as error:
+            na[state] = str(error)
+            continue
+        total = total + Amount(amount.usd * share, amount.low * share, amount.high * share)
+        thousand[state] = None if each is None else Amount(each.usd * share, each.low * share, each.high * share).data("usd")
+    return {"amount": total, "usd_per_1000_answers": thousand, "na": na}

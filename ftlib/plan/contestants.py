@@ -1,0 +1,86 @@
+"""The estimate of one contestant: its training, and everything that it will be asked."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from ftlib.catalogue import Model, find_model
+from ftlib.catalogue.prices import UnknownPrice
+from ftlib.formatting.tokens import ENCODING
+from ftlib.plan.answers import asked, hosted_answers
+from ftlib.plan.money import NOTHING, Amount, Prices
+from ftlib.plan.training import hosted_training, local_training, read_rows, tune_settings
+from ftlib.profile import Contestant
+from ftlib.runs import Run
+from ftlib.training.hosted.provider import load_provider
+
+SOON_DAYS = 90
+Json = dict[str, Any]
+
+
+def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Prices) -> tuple[Json, Amount, Amount]:
+    """One contestant's estimate, and what its training and its answers cost. An unknown price stands in ``na``."""
+    asked_for = contestant.model or contestant.existing or ""
+    head = {"contestant": contestant.name, "trainer": contestant.trainer, "provider": contestant.provider, "model": asked_for}
+    if contestant.recorded is not None:
+        return {**head, "na": {"training": "the answers are recorded", "answers": "the answers are recorded"}}, NOTHING, NOTHING
+    model = find_model(asked_for, run.profile.models)
+    rows = read_rows(run.folder(contestant) / "train.jsonl") if contestant.trains else []
+    if contestant.trainer == "local":
+        report: Json = {"na": {"training": "nothing is trained"}}
+        if rows:
+            report = local_training(rows, model, tune_settings(contestant), gpu, revision=contestant.revision)
+        return {**head, **report, "answers": asked(run, contestant), "answers_cost_usd": 0.0}, NOTHING, NOTHING
+    return _hosted(run, contestant, model, rows, head, prices)
+
+
+def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], head: Json, prices: Prices) -> tuple[Json, Amount, Amount]:
+    provider = load_provider(contestant.provider or "", run.profile.providers)
+    offer = model.at(provider.name)
+    served = offer.id if offer else model.id
+    prices.free = provider.free
+    report: Json = {"na": {}}
+    training = NOTHING
+    if rows:
+        try:
+            report, training = hosted_training(rows, model, provider.name, served, contestant.epochs, prices)
+            report |= training.data("training_cost_usd")
+        except UnknownPrice as error:
+            report["na"]["training_cost_usd"] = str(error)
+    sets = asked(run, contestant, encoding=model.encoding or ENCODING)
+    states = [system.rpartition(".")[2] for system in contestant.systems()]
+    share = provider.batch_discount if contestant.batch_api else 1.0
+    answers = hosted_answers(sets, provider.name, served, prices, states=states, share=share)
+    report["na"] |= {f"answers_cost_usd.{state}": why for state, why in answers["na"].items()}
+    report |= {"answers": sets, **answers["amount"].data("answers_cost_usd"), "usd_per_1000_answers": answers["usd_per_1000_answers"]}
+    return {**head, **report, "warnings": dates(model, provider.name, tuning=bool(rows))}, training, answers["amount"]
+
+
+def dates(model: Model, provider: str, *, tuning: bool, today: datetime.date | None = None) -> list[str]:
+    """Sentences on a model that will soon not be tuned or answer at a provider, or is not any more."""
+    offer = model.at(provider)
+    if offer is None:
+        return []
+    today = today or datetime.date.today()
+    found = []
+    for what, date in (("takes no more jobs", offer.tunable_until if tuning else None), ("answers no more", offer.shutdown)):
+        if date and (left := (datetime.date.fromisoformat(date) - today).days) <= SOON_DAYS:
+            found.append(f"{offer.id} {what} at {provider} from {date}" + (f" on, in {left} days" if left > 0 else " on: it is too late"))
+    if tuning and offer.note:
+        found.append(f"{provider}: {offer.note}")
+    return found
+
+
+def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float | None, gpu: str, prices: Prices) -> tuple[Json, Amount]:
+    """The estimate of one training file. Raises UnknownPrice."""
+    rows = read_rows(path)
+    if provider is None:
+        contestant = Contestant(name="file", trainer="local", model=model.name, epochs=epochs)
+        return {**local_training(rows, model, tune_settings(contestant), gpu), "trainer": "local"}, NOTHING
+    prices.free = load_provider(provider).free
+    offer = model.at(provider)
+    report, cost = hosted_training(rows, model, provider, offer.id if offer else model.id, epochs, prices)
+    warnings = dates(model, provider, tuning=True)
+    return {**report, **cost.data("training_cost_usd"), "trainer": "hosted", "provider": provider, "warnings": warnings}, cost

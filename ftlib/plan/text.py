@@ -1,0 +1,69 @@
+"""An estimate for a reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def estimate_text(found: Json) -> str:
+    """What is spent, on what, and how it was worked out."""
+    lines = _file(found) if found["kind"] == "file" else _profile(found)
+    lines += [f"price: {row['provider']} {row['model']} {row['unit']}: {row['usd']:g} dollars per {row['per']:,.0f}, {row['date']}, {row['source']}"
+              for row in found["prices"]]
+    return "\n".join([*lines, *(f"warning: {line}" for line in found["warnings"])])
+
+
+def _file(found: Json) -> list[str]:
+    return [f"{found['what']}, {found['model']}:", *("  " + line for line in _training(found)), *("  " + line for line in _thousand(found))]
+
+
+def _profile(found: Json) -> list[str]:
+    lines = [f"{found['what']}:"]
+    for report in found["contestants"]:
+        lines.append(f"  {report['contestant']} ({report['trainer']}, {report['model']})")
+        lines += ["    " + line for line in _training(report)]
+        if "answers" in report:
+            items = sum(part["items"] for part in report["answers"].values())
+            sets = ", ".join(f"{name} {part['items']}" for name, part in report["answers"].items())
+            lines.append(f"    asks {items} questions of each system ({sets}): {_dollars(report, 'answers_cost_usd')}")
+        lines += ["    " + line for line in _thousand(report)]
+    lines.append(f"  training {_dollars(found, 'training_cost_usd')}, answers {_dollars(found, 'answers_cost_usd')}, "
+                 f"judge {_dollars(found, 'judge_cost_usd')}, together {_dollars(found, 'total_cost_usd')}")
+    fits = {True: "within", False: "NOT within", None: "not known to be within"}[found["within_budget"]]
+    lines.append(f"  {fits} the budget of {found['budget_usd']:g} dollars")
+    return [*lines, *(f"  unknown: {line}" for line in found["unknown"])]
+
+
+def _training(report: Json) -> list[str]:
+    if "examples" not in report:
+        return [f"{key}: {why}" for key, why in report.get("na", {}).items()]
+    each = report["tokens_per_example"]
+    steps = "" if report["steps"] is None else f", {report['steps']} steps"
+    lines = [f"{report['examples']:,} examples, {each['min']} to {each['max']} tokens (mean {each['mean']}; {report['counted_by']}), "
+             f"{report['epochs']:g} epochs{steps}"]
+    if "billed_training_tokens" in report:
+        lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {_dollars(report, 'training_cost_usd')}")
+    if report.get("seconds") is not None:
+        fits = {True: ", fits", False: ", does not fit", None: "" if report["gpu"] == "cpu" else ", may not fit"}[report["fits"]]
+        took = f"{_time(report['seconds_low'])} to {_time(report['seconds_high'])}"
+        lines.append(f"{took}, {report['memory_bytes'] / 1e9:.1f} GB on {report['gpu']}{fits}")
+    return [*lines, *report.get("reasoning", []), *(f"{key}: {why}" for key, why in report.get("na", {}).items() if key != "steps")]
+
+
+def _thousand(report: Json) -> list[str]:
+    parts = [f"{state} {_dollars(amount, 'usd')}" for state, amount in (report.get("usd_per_1000_answers") or {}).items() if amount]
+    return [f"a thousand answers: {', '.join(parts)}"] if parts else []
+
+
+def _dollars(report: Json, key: str) -> str:
+    """``2.97 dollars``, with its bounds where they differ; n/a where it is not known."""
+    if key not in report:
+        return "n/a"
+    low, high = report.get(f"{key}_low", report[key]), report.get(f"{key}_high", report[key])
+    return f"{report[key]:,.4g} dollars" + ("" if low == high else f" ({low:,.4g} to {high:,.4g})")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

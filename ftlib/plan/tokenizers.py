@@ -1,0 +1,70 @@
+"""The tokenizer of a local model, where it is at hand: nothing is downloaded to estimate or to check."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ftlib.catalogue import Model, find_model
+
+log = logging.getLogger("ftlib")
+
+
+class LocalTokens:
+    """Counts the tokens of training rows as the local trainer feeds them. ``name`` says with what."""
+
+    def __init__(self, model: Model, *, revision: str | None = None, template: str = "auto") -> None:
+        from ftlib.training.local.template import Template
+
+        self.template = Template(tokenizer_at_hand(model, revision), template, model.name)  # type: ignore[arg-type]
+        self.name = f"the tokenizer of {model.name}"
+
+    def count(self, rows: Iterable[Mapping[str, Any]]) -> list[int]:
+        """Tokens of each row, instruction or chat: the prompt in its template, the answer, and the token that ends it."""
+        from ftlib.training.local.rows import from_rows
+
+        examples = from_rows(rows, "the training file")
+        prompts = self.template.encode([self.template.prompt(example.prompt) for example in examples])
+        answers = self.template.encode([example.answer for example in examples])
+        return [len(prompt) + len(answer) + 1 for prompt, answer in zip(prompts, answers, strict=True)]
+
+
+def tokenizer_at_hand(model: Model, revision: str | None = None) -> Any:
+    """A model's tokenizer from a folder, the hub's cache or ftlib's own builder. Raises LookupError where it is not here."""
+    try:
+        if model.build:
+            from ftlib.training.local.tiny import BUILDS, make_tokenizer, sample_texts
+
+            return make_tokenizer(BUILDS[model.build], sample_texts())
+        from transformers import AutoTokenizer
+
+        pinned = None if Path(model.id).is_dir() else revision or model.revision
+        return AutoTokenizer.from_pretrained(model.id, revision=pinned, local_files_only=True)
+    except (ImportError, OSError, ValueError) as error:
+        raise LookupError(str(error).splitlines()[0]) from error
+
+
+def local_tokens(model: Model, *, revision: str | None = None, template: str = "auto") -> LocalTokens | None:
+    """A counter with the model's own tokenizer, or None (and a message) where that is not at hand."""
+    try:
+        return LocalTokens(model, revision=revision, template=template)
+    except LookupError as error:
+        log.info("the tokenizer of %s is not on this machine (%s)", model.name, error)
+        return None
+
+
+def row_counter(name: str) -> Callable[[Any], int | None] | None:
+    """Counts a row with a local model's tokenizer, loaded at the first row that needs it; None for a model that only a service has."""
+    model = find_model(name)
+    if not model.local:
+        return None
+    loaded: list[LocalTokens | None] = []
+
+    def count(row: Any) -> int | None:
+        if not loaded:
+            loaded.append(local_tokens(model))
+        return loaded[0].count([row])[0] if loaded[0] else None
+
+    return count

@@ -1,0 +1,166 @@
+"""What training on a file takes: billed tokens and money at a service, time and memory on a machine."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ftlib.catalogue import Model, Shape
+from ftlib.catalogue import hardware as hw
+from ftlib.catalogue.prices import read_prices
+from ftlib.errors import DataError
+from ftlib.formatting.tokens import ENCODING, rows_tokens
+from ftlib.plan.money import Amount, Prices
+from ftlib.plan.tokenizers import local_tokens
+from ftlib.profile import Contestant, builtin_names
+from ftlib.training.hosted.before import default_epochs
+from ftlib.training.local.settings import TuneSettings
+
+OTHER_TOKENIZER = 0.2  # how far another tokenizer's count may be off (Llama's and Qwen's are within it on English prose)
+Json = dict[str, Any]
+
+
+def read_rows(path: Path) -> list[Json]:
+    """The rows of a training file. Raises DataError with file and line."""
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+        rows = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a training file ({error}); `ftlib check {path} --for DESTINATION` names the line.") from error
+    if not rows or not all(isinstance(row, dict) and ("messages" in row or "output" in row) for row in rows):
+        raise DataError(f"{path} holds no instruction or chat rows; `ftlib format` makes them.")
+    return rows
+
+
+def spread(tokens: Sequence[int]) -> Json:
+    """Least, mean and most tokens of a row."""
+    return {"min": min(tokens), "mean": round(sum(tokens) / len(tokens), 1), "max": max(tokens)}
+
+
+def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: str, epochs: float | None, prices: Prices) -> tuple[Json, Amount]:
+    """Billed tokens and money of a job. Raises UnknownPrice.
+
+    The tokens are exact where the model's encoding is known; else they are another tokenizer's, give or take 20 %.
+    """
+    encoding = model.encoding or ENCODING
+    offer = model.at(provider)
+    context = offer.context if offer else None
+    tokens = [min(count, context) if context else count for count in rows_tokens(rows, encoding)]
+    times = int(epochs) if epochs else default_epochs(len(rows))
+    billed = sum(tokens) * times
+    slack = 0.0 if model.encoding else OTHER_TOKENIZER
+    cost = prices.of(provider, served, "training_token", (billed, billed * (1 - slack), billed * (1 + slack)))
+    report = {
+        "examples": len(rows),
+        "epochs": times,
+        "steps": None,
+        "tokens_per_example": spread(tokens),
+        "billed_training_tokens": billed,
+        "counted_by": encoding if model.encoding else f"{encoding}, while the model's own tokenizer is another: give or take {slack:.0%}",
+        "reasoning": [
+            f"{sum(tokens):,} tokens in {len(rows):,} examples (contents, 4 a message, 1 an example) x {times} epochs = {billed:,} billed",
+            *([] if epochs else [f"{times} epochs are what the service chooses for {len(rows)} examples"]),
+        ],
+        "na": {"steps": "the service chooses the batch size"},
+    }
+    return report, cost
+
+
+def tune_settings(contestant: Contestant) -> TuneSettings:
+    """The settings that a local training of this contestant would have."""
+    given = {key: getattr(contestant, key) for key in ("epochs", "steps", "batch", "accumulate", "max_length", "quant")}
+    return TuneSettings(**{key: value for key, value in given.items() if value is not None}, r=contestant.lora.r, template=contestant.template,
+                        truncate=contestant.truncate, seed=contestant.seed or 42)
+
+
+def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, gpu: str, *, revision: str | None = None) -> Json:
+    """Tokens, steps, seconds and peak memory of a training on a machine, with the reasoning."""
+    counter = local_tokens(model, revision=revision, template=settings.template)
+    tokens = counter.count(rows) if counter else list(rows_tokens(rows))
+    warnings = _too_long(tokens, settings, exact=counter is not None)
+    if settings.truncate:
+        tokens = [min(count, settings.max_length) for count in tokens]
+    per_step = settings.batch * settings.accumulate
+    steps = settings.steps or math.ceil(len(rows) / per_step) * settings.epochs
+    seen = steps * per_step if settings.steps else len(rows) * settings.epochs
+    padded = padding(tokens, settings.batch, settings.seed) * seen / len(rows)
+    report = {
+        "examples": len(rows),
+        "examples_seen": int(seen),
+        "epochs": round(seen / len(rows), 3),
+        "steps": math.ceil(steps),
+        "tokens_per_example": spread(tokens),
+        "training_tokens": round(sum(tokens) * seen / len(rows)),
+        "padded_tokens": round(padded),
+        "counted_by": counter.name if counter else f"{ENCODING}; the model's own tokenizer is not here: give or take {OTHER_TOKENIZER:.0%}",
+        "warnings": warnings,
+    }
+    return {**report, **on_machine(model, settings, gpu, padded, max(tokens))}
+
+
+def padding(tokens: Sequence[int], batch: int, seed: int) -> int:
+    """Tokens of one epoch when each shuffled batch is padded to its longest row."""
+    order = list(tokens)
+    random.Random(seed).shuffle(order)
+    return sum(max(order[i : i + batch]) * len(order[i : i + batch]) for i in range(0, len(order), batch))
+
+
+def _too_long(tokens: Sequence[int], settings: TuneSettings, *, exact: bool) -> list[str]:
+    long = sum(count > settings.max_length for count in tokens)
+    if not long:
+        return []
+    about = "" if exact else "about "
+    what = "would be cut" if settings.truncate else "would stop the training"
+    return [f"{about}{long} of {len(tokens)} rows are longer than max_length {settings.max_length} (the longest has {max(tokens)} tokens) and {what}"]
+
+
+def on_machine(model: Model, settings: TuneSettings, gpu: str, tokens: float, longest: int) -> Json:
+    """Seconds and peak bytes, with low and high from the formulas' error against published runs."""
+    shape = shape_of(model)
+    device = hw.find_device("cpu" if model.build else gpu)
+    if shape is None:
+        why = f"the sizes of {model.name} are not in the catalogue; give its `shape` under models: in the profile"
+        return {"gpu": device.name, "seconds": None, "memory_bytes": None, "fits": None, "reasoning": [], "na": {"seconds": why, "memory_bytes": why}}
+    count = model.parameters or hw.parameters(shape)
+    seconds = hw.seconds(count, tokens, device)
+    parts = hw.memory_bytes(shape, batch=settings.batch, longest=longest, r=settings.r, quant=16 if model.build else settings.quant or 4)
+    total = parts["total"]
+    return {
+        "gpu": device.name,
+        **_around("seconds", seconds, hw.TIME_ERROR),
+        **_around("memory_bytes", total, hw.MEMORY_ERROR),
+        "fits": None if not device.memory else total * (1 + hw.MEMORY_ERROR) <= device.memory or (None if total <= device.memory else False),
+        "gpu_hour_usd": gpu_hours(device.name),
+        "reasoning": [
+            f"time: 6 x {count / 1e9:.3g} billion parameters x {tokens:,.0f} padded tokens / {device.operations / 1e12:.3g}e12 operations a second "
+            f"= {seconds:,.0f} s on {device.name} ({device.source}); give or take {hw.TIME_ERROR:.0%}; loading and compiling apart",
+            "memory: " + " + ".join(f"{name} {size / hw.GB:.2f}" for name, size in parts.items() if name != "total")
+            + f" = {total / hw.GB:.2f} GB, {settings.batch} rows of {longest} tokens at once; give or take {hw.MEMORY_ERROR:.0%}",
+        ],
+        "na": {},
+    }
+
+
+def _around(key: str, value: float, error: float) -> dict[str, int]:
+    return {key: round(value), f"{key}_low": round(value * (1 - error)), f"{key}_high": round(value * (1 + error))}
+
+
+def shape_of(model: Model) -> Shape | None:
+    """A model's sizes: the catalogue's, or those that ftlib builds it with."""
+    if not model.build:
+        return model.shape
+    from ftlib.training.local.tiny import BUILDS
+
+    build = BUILDS[model.build]
+    return Shape(layers=build.layers, hidden=build.hidden, intermediate=build.intermediate, heads=build.heads, kv_heads=build.heads,
+                 head_dim=build.hidden // build.heads, vocab=build.vocab, tied=True)
+
+
+def gpu_hours(gpu: str) -> list[Json]:
+    """What an hour of a GPU costs where the price book knows."""
+    rows = [price for book in builtin_names("prices") for price in read_prices(book) if price.unit == "gpu_hour" and price.model == gpu]
+    return [{"provider": price.provider, "usd": price.usd, "date": price.date, "source": price.source} for price in rows]
