@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftlib.arguments import parser
-from ftlib.errors import FtlibError
+from ftlib.errors import FtlibError, disk_sentence
 from ftlib.progress import QUIET
 
 
@@ -79,8 +79,8 @@ def check(args: argparse.Namespace) -> Outcome:
     from ftlib.formatting.destinations import find_destination
     from ftlib.plan.tokenizers import row_counter
 
-    _, named = find_destination(args.destination)
-    count = row_counter(args.model or named) if args.model or named else None
+    model = args.model or find_destination(args.destination)[1]
+    count = row_counter(model) if model else None
     found = check_file(args.file, destination=args.destination, validation=args.validation, model=args.model, suffix=args.suffix, tokens=count)
     return Outcome(found, check_text(found), 0 if found["ok"] else 1)
 
@@ -198,6 +198,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         outcome: Outcome = COMMANDS[args.command](args)
     except FtlibError as error:
         print(f"ftlib {args.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        sentence = disk_sentence(error)
+        if sentence is None:
+            raise
+        print(f"ftlib {args.command}: {sentence}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"ftlib {args.command}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
