@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftlib.errors import BudgetExceeded, DataError, Refused
+from ftlib.errors import BudgetExceeded, DataError, Refused, ServiceDown
 from ftlib.evaluation import likelihood
 from ftlib.evaluation.items import match, read_answers
 from ftlib.evaluation.questions import Question, ask_task, asking_settings, check_probes, question_sets, questions_hash, records, task_of
@@ -81,7 +81,7 @@ def _contestant(run: Run, contestant: Contestant, trainer: LazyTrainer) -> None:
                 answer_set(run, contestant, system, name, questions, trainer)
             if contestant.trainer == "local" and contestant.recorded is None:
                 likelihood.measure(run, contestant, system, sets["test"], trainer)
-        except (Refused, BudgetExceeded) as error:
+        except (Refused, BudgetExceeded, ServiceDown) as error:
             log.warning("%s: %s", system, error)
             write_json(refusal, {"status": "refused", "reason": str(error)})
         else:

@@ -18,19 +18,22 @@ from ftlib.evaluation.questions import ask_task, records, task_of
 from ftlib.evaluation.recorded import training_texts
 from ftlib.evaluation.seen import seen_figures
 from ftlib.files import read_json, read_jsonl, sha256_file, write_json, write_jsonl
+from ftlib.profile import Judge
 from ftlib.runs import Run, StepNeeded
 
 VERSION = 1  # of the scoring: raised when a figure changes its meaning
 
 
-def score_run(run: Run) -> dict[str, Any]:
-    """Score all answers of a run; returns the summary.
+def score_run(run: Run, *, judge: bool = True) -> dict[str, Any]:
+    """Score all answers of a run; returns the summary. The profile's judge, where it names one, is asked first if ``judge``.
 
     A system without answers stands in it with its status and reason. Raises DataError where answers are missing that no
     refusal accounts for.
     """
     if run.only_look and not run.test_file.exists():
         raise StepNeeded("score: not curated yet")
+    if judge and run.profile.evaluation.judge is not None:
+        _judge(run, run.profile.evaluation.judge)
     scores = run.path / "scores"
     summary, items = scores / "summary.json", scores / "items.jsonl"
     statuses = {c.name: training_status(run, c) for c in run.profile.contestants}
@@ -38,8 +41,7 @@ def score_run(run: Run) -> dict[str, Any]:
     inputs: dict[str, Path | str | None] = {"test": run.test_file, "answers": run.path / "answers" if (run.path / "answers").exists() else None}
     inputs |= {f"train:{folder.name}": folder / "train.jsonl" for folder in training_folders(run)}
     inputs |= {f"training:{name}": str(status["status"]) + str(status.get("reason")) for name, status in statuses.items()}
-    judged = scores / "judge.json"
-    inputs["judge"] = judged if judged.exists() else None
+    inputs |= {name: path if (path := scores / f"{name}.json").exists() else None for name in ("judge", "human")}
     versions = {name: metadata.version(name) for name in ("sacrebleu", "rapidfuzz", "numpy")}
     evaluation = msgspec.to_builtins(run.profile.evaluation)
     settings = {
@@ -53,6 +55,15 @@ def score_run(run: Run) -> dict[str, Any]:
         if step.needed:
             _score(run, statuses, {name: read_json(path) for name, path in refusals.items()}, summary, items)
     return dict(read_json(summary))
+
+
+def _judge(run: Run, judge: Judge) -> None:
+    """The profile's judge, where two systems answered."""
+    from ftlib.evaluation.judge import choose, judge_step
+
+    if run.only_look and not list((run.path / "answers").glob("*/test.jsonl")):
+        raise StepNeeded("judge: not answered yet")
+    judge_step(run, judge, choose(run))
 
 
 def training_folders(run: Run) -> list[Path]:
@@ -73,6 +84,7 @@ def all_systems(run: Run) -> dict[str, dict[str, Any]]:
 
 def _score(run: Run, statuses: Mapping[str, Mapping[str, Any]], refusals: Mapping[str, Any], summary: Path, items_file: Path) -> None:
     from ftlib.evaluation import costs, flexibility, seeds
+    from ftlib.evaluation.judge import judgement
     from ftlib.evaluation.score import Settings, item_rows, score
     from ftlib.evaluation.semantic import semantic
 
@@ -108,13 +120,12 @@ def _score(run: Run, statuses: Mapping[str, Mapping[str, Any]], refusals: Mappin
         else:
             about |= absent[name]
     flexible, rows = flexibility.measure(run, {name: about for name, about in systems.items() if about["status"] == "done"}, training)
-    judge = summary.parent / "judge.json"
     found |= {
         "test_hash": sha256_file(run.test_file),
         "task": task.name,
         "systems": systems,
         "flexibility": flexible,
-        "judge": read_json(judge) if judge.exists() else None,
+        "judge": judgement(summary.parent),
         "seeds": seeds.spread(run, systems, evaluation.primary),
     }
     found["settings"] |= {

@@ -15,7 +15,7 @@ from ftlib.profile import Contestant, Profile, convert
 from ftlib.runs import Run
 from ftlib.training.trainer import Answer, Likelihood
 
-WORDS = "blue red oak steel round small large lamp chair table clock vase kettle basket mirror shelf".split()
+WORDS = ["blue", "red", "oak", "steel", "round", "small", "large", "lamp", "chair", "table", "clock", "vase", "kettle", "basket", "mirror", "shelf"]
 
 
 def records(start: int, count: int) -> list[dict[str, str]]:
