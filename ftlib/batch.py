@@ -85,7 +85,7 @@ def run_profile(
         raise DataError(f"Profile {checked.name} has no contestants; add one under contestants:.")
     preflight(checked)
     started = time.monotonic()
-    run = Run.create(out or Path("results") / checked.name, checked)
+    run = Run.create(out or Path("results") / checked.name, checked, take_over=take_over)
     report = Report(run)
     with run.lock(take_over=take_over), _terminable(), relay(started):
         for group in _groups(stages(run)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class FtlibError(Exception):
     """Something the user can mend. The command line prints its message and exits with 2."""
@@ -45,3 +47,27 @@ class ServiceDown(TrainingFailed):
 
 class NotebookFailed(FtlibError):
     """A notebook that stopped before its end; the message carries the reason and where to read more."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "give a folder that takes files of this size",
+    errno.EROFS: "give a folder that can be written to",
+    errno.EACCES: "give a folder that you may write to",
+    errno.EPERM: "give a folder that you may write to",
+    errno.EIO: "bring the disk back (is it still mounted?)",
+    errno.ENOTCONN: "bring the disk back (is it still mounted?)",
+    errno.ESTALE: "bring the disk back (is it still mounted?)",
+    errno.ENOENT: "bring the folder back (is the disk still mounted?)",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
+def disk_sentence(error: OSError) -> str | None:
+    """One sentence for what a disk refused: full, read-only, gone; None for an OSError that is nothing of the kind."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return None
+    where = str(error.filename2 or error.filename or "the disk")
+    return f"{where}: {error.strerror}; {remedy} and run the same command again, which goes on where it stopped."

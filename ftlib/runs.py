@@ -57,8 +57,11 @@ class Run:
         self.only_look = False
 
     @classmethod
-    def create(cls, path: Path | str, profile: Profile) -> Run:
-        """Open the folder for a profile, writing ``profile.yaml`` where it is new or has changed."""
+    def create(cls, path: Path | str, profile: Profile, *, take_over: bool = False) -> Run:
+        """Open the folder for a profile, writing ``profile.yaml`` where it is new or has changed.
+
+        Raises RunLocked where it would change and another process holds the folder (``take_over`` as for ``lock``).
+        """
         path = Path(path).expanduser().resolve()
         if path.exists() and not path.is_dir():
             raise DataError(f"{path} is a file; give a folder with --out.")
@@ -68,8 +71,9 @@ class Run:
         text = dump_profile(profile)
         target = path / "profile.yaml"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
-            write_atomic(target, text)
-            (path / "manifest.json").unlink(missing_ok=True)
+            with lock(path, take_over=take_over):
+                write_atomic(target, text)
+                (path / "manifest.json").unlink(missing_ok=True)
         return cls(path, profile)
 
     @classmethod
