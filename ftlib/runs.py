@@ -93,8 +93,11 @@ class Run:
 
     def curated_for(self, contestant: Contestant) -> Path:
         """Folder of the ``train.jsonl`` and ``valid.jsonl`` that a contestant learns from."""
-        recipes = self.profile.recipes()
-        return self.curated if len(recipes) == 1 else self.curated / self.profile.recipe_of(contestant)
+        return self.recipe_folder(self.profile.recipe_of(contestant))
+
+    def recipe_folder(self, recipe: str) -> Path:
+        """Folder of a recipe's ``train.jsonl`` and ``valid.jsonl``; a recipe that is a file is named after it."""
+        return self.curated if len(self.profile.recipes()) == 1 else self.curated / Path(recipe).stem
 
     @property
     def test_file(self) -> Path:

@@ -1,0 +1,128 @@
+"""The leak guard: rows of one file that stand in another, exactly or nearly. A model tested on them is tested on its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ftlib.curation.near import Features, features_of, near_pairs
+from ftlib.curation.records import Fields
+from ftlib.curation.source import Source, open_rows
+from ftlib.curation.wordhash import hash_texts
+from ftlib.errors import DataError
+
+I64 = npt.NDArray[np.int64]
+
+
+def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8) -> dict[str, Any]:
+    """Rows of later files that stand in an earlier file.
+
+    Args:
+        paths: two files or more, each of records, instruction rows or chat rows.
+        threshold: Jaccard similarity of the sets of words from which two contents are near.
+
+    Returns ``exact`` and ``near``, the numbers of rows of later files whose content or title (``exact``; but for case,
+    punctuation and white space), or whose content nearly (``near``), stands in an earlier one; each row counts once, exact before near. ``pairs`` names them:
+    the two rows (file, line, id), what is alike, and how similar. Raises DataError.
+    """
+    if len(paths) < 2:
+        raise DataError(f"Leaks are looked for between files; {paths[0] if paths else 'none'} is only one, so name two or more.")
+    if not 0 < threshold <= 1:
+        raise DataError(f"--threshold is {threshold}; give a similarity above 0 and at most 1.")
+    titles, contents, origin = [], [], []
+    for number, path in enumerate(paths):
+        for line, identity, title, content in read_texts(path):
+            titles.append(title)
+            contents.append(content)
+            origin.append((number, line, identity))
+    side = np.array([number for number, _, _ in origin], np.int64)
+    pairs = [
+        {
+            "a": {"file": str(paths[origin[a][0]]), "line": origin[a][1], "id": origin[a][2]},
+            "b": {"file": str(paths[origin[b][0]]), "line": origin[b][1], "id": origin[b][2]},
+            "kind": "near" if what == "near" else "exact", "what": "title" if what == "title" else "content", "similarity": round(similarity, 4),
+            "title": titles[b][:200],
+        }
+        for a, b, what, similarity in leaking(features_of(titles, contents), side, lambda i: contents[i], threshold)
+    ]
+    return {**count(pairs), "pairs": pairs, "rows": {str(path): int((side == n).sum()) for n, path in enumerate(paths)}, "threshold": threshold}
+
+
+def count(pairs: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many exact and near leaks there are."""
+    return {kind: sum(pair["kind"] == kind for pair in pairs) for kind in ("exact", "near")}
+
+
+def leaking(features: Features, side: I64, text: Callable[[int], str], threshold: float) -> list[tuple[int, int, str, float]]:
+    """For each row that leaks: (row of an earlier side, row, ``content`` | ``title`` | ``near``, similarity), in order of rows."""
+    found: dict[int, tuple[int, str, float]] = {}
+    for keys, what in ((features.contents, "content"), (features.titles, "title")):
+        for a, b in _equal_across(keys, side):
+            found.setdefault(b, (a, what, 1.0))
+    for a, b, similarity in near_pairs(features, text, threshold, side):
+        early, late = (a, b) if side[a] < side[b] else (b, a)
+        for row in np.flatnonzero((features.contents == features.contents[late]) & (side == side[late])).tolist():
+            found.setdefault(row, (early, "near", similarity))
+    return [(a, b, what, similarity) for b, (a, what, similarity) in sorted(found.items())]
+
+
+def _equal_across(keys: npt.NDArray[np.uint64], side: I64) -> Iterator[tuple[int, int]]:
+    """(first row of an earlier side with the same key, row) for each row of a later side; an empty text equals nothing."""
+    rows = np.flatnonzero(keys != hash_texts([""])[0])
+    order = rows[np.lexsort((rows, side[rows], keys[rows]))]
+    ranked = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else np.empty(0, np.int64)
+    first = np.repeat(order[starts], np.diff(np.append(starts, len(order))))
+    later = side[order] > side[first]
+    yield from zip(first[later].tolist(), order[later].tolist(), strict=True)
+
+
+def read_texts(path: Path | str) -> Iterator[tuple[int, str, str, str]]:
+    """(line, id, title, content) of each row of a file of records, instruction rows or chat rows."""
+    kind = ""
+    for line, row in open_rows(path):
+        kind = kind or _kind(row, path)
+        try:
+            yield line, *_texts(kind, row)
+        except (KeyError, TypeError, IndexError):
+            raise DataError(f"{path}, line {line}: no row of {kind} as the lines before it; mend the file.") from None
+    if not kind:
+        # not JSON lines of ours: any table with a title and a content
+        for batch in Source(path, Fields()).batches():
+            for number, record in enumerate(batch.records, 1):
+                yield number, record.id, record.title, record.content
+
+
+def _kind(row: Any, path: Path | str) -> str:
+    if isinstance(row, dict):
+        for kind, keys in (("chat", {"messages"}), ("instruction", {"instruction", "output"}), ("records", {"title", "content"})):
+            if keys <= row.keys():
+                return kind
+    raise DataError(f"{path}: its first row is neither a record (title, content) nor instruction (instruction, output) nor chat (messages).")
+
+
+def _texts(kind: str, row: dict[str, Any]) -> tuple[str, str, str]:
+    """Id, title and content of a row; a prompt's title is its last paragraph, since the instruction stands before it."""
+    identity = str(row.get("id", row.get("uid", "")))
+    if kind == "records":
+        return identity, row["title"] or "", row["content"] or ""
+    if kind == "instruction":
+        return identity, row.get("input") or "", row["output"]
+    users = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
+    return identity, users[-1].rsplit("\n\n", 1)[-1] if users else "", row["messages"][-1]["content"]
+
+
+def leaks_text(found: dict[str, Any]) -> str:
+    """What was found, for a terminal: the counts and the first pairs."""
+    files = list(found["rows"])
+    lines = [f"{found['exact']} exact and {found['near']} near duplicates between " + ", ".join(f"{name} ({found['rows'][name]} rows)" for name in files)]
+    for pair in found["pairs"][:20]:
+        a, b = pair["a"], pair["b"]
+        lines.append(f"  {a['file']}:{a['line']} ~ {b['file']}:{b['line']}  {pair['kind']} {pair['what']} {pair['similarity']:.2f}  {pair['title'][:60]!r}")
+    if len(found["pairs"]) > 20:
+        lines.append(f"  and {len(found['pairs']) - 20} more (--json lists all)")
+    return "\n".join(lines)

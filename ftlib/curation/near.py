@@ -1,0 +1,222 @@
+"""Near-duplicates: MinHash finds candidates, the exact Jaccard similarity of the sets of words decides.
+
+MinHash (Broder 1997): the share of equal minima of two sets under random orders estimates their Jaccard similarity. Bands of
+four minima each (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4) make a pair of similarity s a candidate with
+probability 1 - (1 - s^4)^20: 0.99997 at 0.8. For candidates the commonest words do not count, since any two texts share them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ftlib.curation.wordhash import MIXER, hash_texts, word_hashes
+
+BANDS, BAND_ROWS = 20, 4
+PERMUTATIONS = BANDS * BAND_ROWS
+LEARN_FROM = 8192  # rows whose words tell which are common
+COMMON = 64  # so many of them do not count for candidates
+SMALL = 64  # a bucket up to this size is looked at together with all others
+ALL_PAIRS = 512  # rows of a crowded bucket that are compared with as many others at a time
+U32, U64, I64 = npt.NDArray[np.uint32], npt.NDArray[np.uint64], npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What duplicates among n texts are found by: arrays with one entry (one line) a row."""
+
+    titles: U64  # equal where titles are equal but for case, punctuation and white space
+    contents: U64  # the same for contents
+    signatures: U32  # n x PERMUTATIONS minima
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+    def take(self, indices: I64) -> Features:
+        """The features of some rows."""
+        return Features(self.titles[indices], self.contents[indices], self.signatures[indices])
+
+
+class FeatureWriter:
+    """Makes Features while rows stream past. The first rows are held back until the common words are known."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(20110101)
+        self._factors = rng.integers(1, 1 << 32, PERMUTATIONS, dtype=np.uint32) | np.uint32(1)
+        self._offsets = rng.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint32)
+        self._titles: list[U64] = []
+        self._contents: list[U64] = []
+        self._signatures: list[U32] = []
+        self._held: list[tuple[U64, I64]] = []
+        self._held_rows = 0
+        self._common: U64 | None = None
+
+    def add(self, titles: Sequence[str], contents: Sequence[str]) -> None:
+        """Take in some rows."""
+        if not titles:
+            return
+        self._titles.append(hash_texts(titles))
+        self._contents.append(hash_texts(contents))
+        words = word_hashes(contents)
+        if self._common is None:
+            self._held.append(words)
+            self._held_rows += len(contents)
+            if self._held_rows >= LEARN_FROM:
+                self._learn()
+        else:
+            self._signatures.append(self._sign(*words))
+
+    def _learn(self) -> None:
+        everything = np.concatenate([words for words, _ in self._held]) if self._held else np.empty(0, np.uint64)
+        values, counts = np.unique(everything, return_counts=True)
+        self._common = np.sort(values[np.lexsort((values, -counts))[:COMMON]])
+        self._signatures += [self._sign(*words) for words in self._held]
+        self._held = []
+
+    def _sign(self, words: U64, ends: I64) -> U32:
+        """Signatures of texts given by their words' hashes one after another, and where each text ends."""
+        assert self._common is not None
+        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+        rare = ~np.isin(words, self._common)
+        kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(rare)])
+        has_rare = kept[ends] > kept[starts]
+        keep = rare | ~np.repeat(has_rare, ends - starts)  # a text of common words alone keeps them
+        kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])
+        short = (words[keep] >> np.uint64(32)).astype(np.uint32)
+        low, high = kept[starts], kept[ends]
+        signature = np.full((len(ends), PERMUTATIONS), 0xFFFFFFFF, np.uint32)
+        full = high > low
+        if full.any():
+            for column in range(PERMUTATIONS):
+                signature[full, column] = np.minimum.reduceat(short * self._factors[column] + self._offsets[column], low[full])
+        return signature
+
+    def finish(self) -> Features:
+        """All that was added."""
+        if self._common is None:
+            self._learn()
+        empty = np.empty(0, np.uint64)
+        return Features(
+            np.concatenate([empty, *self._titles]),
+            np.concatenate([empty, *self._contents]),
+            np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *self._signatures]),
+        )
+
+
+def features_of(titles: Sequence[str], contents: Sequence[str]) -> Features:
+    """Features of texts that are in memory."""
+    writer = FeatureWriter()
+    for start in range(0, len(titles), 2048):
+        writer.add(titles[start : start + 2048], contents[start : start + 2048])
+    return writer.finish()
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text in lower case: what the similarity of two texts is computed on."""
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    """Size of the intersection over size of the union; two empty sets are equal."""
+    return len(a & b) / len(a | b) if a or b else 1.0
+
+
+def near_pairs(features: Features, text: Callable[[int], str], threshold: float, side: I64 | None = None) -> list[tuple[int, int, float]]:
+    """Pairs (i, j, similarity), i < j, whose contents are at least ``threshold`` similar and not equal.
+
+    Of rows with equal contents only the first takes part. With ``side`` given, only pairs of different sides count, and the
+    first of each side takes part. ``text`` gives a row's content.
+    """
+    firsts = _first_of_each(features.contents, side)
+    found: dict[tuple[int, int], float] = {}
+    sets: dict[int, frozenset[str]] = {}
+    for pairs in _candidates(features.signatures[firsts], threshold):
+        for i, j in firsts[pairs].tolist():
+            a, b = (i, j) if i < j else (j, i)
+            if (a, b) in found or (side is not None and side[a] == side[b]) or features.contents[a] == features.contents[b]:
+                continue
+            if len(sets) > 20_000:
+                sets.clear()
+            for index in (a, b):
+                if index not in sets:
+                    sets[index] = word_set(text(index))
+            found[a, b] = jaccard(sets[a], sets[b])
+    return sorted((a, b, similarity) for (a, b), similarity in found.items() if similarity >= threshold)
+
+
+def _first_of_each(keys: U64, side: I64 | None) -> I64:
+    """Places of the first row with each key (on each side), in order."""
+    marked = keys if side is None else keys ^ (side.astype(np.uint64) * MIXER)
+    return np.sort(np.unique(marked, return_index=True)[1]).astype(np.int64)
+
+
+def _candidates(signatures: U32, threshold: float) -> Iterable[I64]:
+    """Arrays of pairs that share a band and whose signatures make the threshold plausible."""
+    enough = max(0.0, threshold - 0.35) * PERMUTATIONS
+    for band in range(BANDS):
+        columns = np.ascontiguousarray(signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS]).astype(np.uint64)
+        key = columns[:, 0]
+        for column in range(1, BAND_ROWS):
+            key = (key ^ (key >> np.uint64(29))) * MIXER + columns[:, column]
+        order = np.argsort(key, kind="stable")
+        ranked = key[order]
+        starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else np.empty(0, np.int64)
+        sizes = np.diff(np.append(starts, len(order)))
+        crowded = np.repeat(sizes > SMALL, sizes)
+        for distance in range(1, SMALL):  # all small buckets at once: neighbours, then neighbours of neighbours ...
+            at = np.flatnonzero((ranked[distance:] == ranked[:-distance]) & ~crowded[distance:])
+            if not len(at):
+                break
+            for part in np.array_split(at, len(at) // 100_000 + 1):
+                pairs = np.stack([order[part], order[part + distance]], axis=1)
+                yield pairs[(signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).sum(axis=1) >= enough]
+        for start, size in zip(starts[sizes > SMALL].tolist(), sizes[sizes > SMALL].tolist(), strict=True):
+            yield from _bucket_pairs(order[start : start + size], signatures, enough)
+
+
+def _bucket_pairs(members: I64, signatures: U32, enough: float) -> Iterable[I64]:
+    """Plausible pairs of one bucket, block by block so that a huge bucket stays small in memory."""
+    for start in range(0, len(members), ALL_PAIRS):
+        rows = members[start : start + ALL_PAIRS]
+        for other in range(start, len(members), ALL_PAIRS):
+            columns = members[other : other + ALL_PAIRS]
+            same = sum((signatures[rows, k][:, None] == signatures[columns, k][None, :]).astype(np.uint8) for k in range(PERMUTATIONS))
+            a, b = np.nonzero(np.asarray(same) >= enough)
+            keep = rows[a] < columns[b] if other == start else np.ones(len(a), bool)
+            if keep.any():
+                yield np.stack([rows[a[keep]], columns[b[keep]]], axis=1)
+
+
+def components(count: int, *edges: Iterable[tuple[Any, ...]]) -> I64:
+    """For each of ``count`` rows the smallest row that it is connected with (union-find)."""
+    parent = np.arange(count, dtype=np.int64)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = int(parent[i])
+        return i
+
+    for group in edges:
+        for edge in group:
+            a, b = root(int(edge[0])), root(int(edge[1]))
+            if a != b:
+                parent[max(a, b)] = min(a, b)
+    while True:  # path halving for all at once
+        above = parent[parent]
+        if (above == parent).all():
+            return parent
+        parent = above
+
+
+def equal_edges(keys: U64, usable: npt.NDArray[np.bool_] | None = None) -> I64:
+    """Pairs (earlier, next) of neighbouring rows with the same key: enough edges to connect all of them."""
+    places = np.arange(len(keys)) if usable is None else np.flatnonzero(usable)
+    order = places[np.argsort(keys[places], kind="stable")]
+    same = keys[order][1:] == keys[order][:-1]
+    return np.stack([order[:-1][same], order[1:][same]], axis=1).astype(np.int64)

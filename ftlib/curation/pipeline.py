@@ -1,0 +1,220 @@
+"""Rows through the steps of a recipe: whatever looks at one row runs in parallel batches, the rest on spools."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ftlib.curation import recipe as r
+from ftlib.curation.acrossrows import mark, streaming_step
+from ftlib.curation.funnel import EXAMPLES, Rejections, StepCount, example
+from ftlib.curation.overview import Overview, Tally, tally
+from ftlib.curation.records import Batch, Record
+from ftlib.curation.rowsteps import row_step
+from ftlib.curation.source import Source
+from ftlib.curation.spool import Spool
+from ftlib.curation.tokens import TokenCounter, counter
+from ftlib.errors import DataError
+from ftlib.progress import bar
+
+Filter = Callable[[list[Record]], list[Record]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How to go about it, apart from the recipe."""
+
+    seed: int = 42
+    limit: int | None = None
+    max_bad_share: float = 0.01
+    keep_rejected: bool = False
+    overview: str = "file"  # count the tokens of the whole file, or only of the rows `kept`
+    fast: bool = True  # the fast tokenizer where it is installed and right
+    threads: int = field(default_factory=lambda: max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+@dataclass
+class Kept:
+    """What a recipe's steps before the split leave."""
+
+    spool: Spool
+    steps: list[StepCount]
+    rejections: Rejections
+    rows_read: int
+    overview: Overview
+    tokens: TokenCounter
+
+
+def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
+    """Read a source and take its rows through all steps but the split.
+
+    Raises DataError where too many rows are unreadable or there are none.
+    """
+    tokens = counter(encoding_of(recipe), job.fast)
+    counts = [StepCount(r.NAMES[type(step)], msgspec.to_builtins(step)) for step in recipe.steps[:-1]]
+    parts = segments(recipe)
+    rejections, overview = Rejections(job.keep_rejected), Overview()
+    reading = _Reading(source, job, rejections)
+    spool = _first_segment(reading, parts[0], counts, job, overview if job.overview == "file" else None, tokens, folder)
+    _check_share(source, reading.rows, rejections, job.max_bad_share)
+    done = len(parts[0].rows)
+    for before, part in zip(parts, parts[1:], strict=False):
+        assert before.barrier is not None
+        _mark(spool, before.barrier, counts[done], job.seed)
+        done += 1
+        if part.rows:
+            spool = _later_segment(spool, part, counts[done : done + len(part.rows)], job, folder)
+            done += len(part.rows)
+    if job.overview == "kept":
+        for rows in spool.batches():
+            overview.add(tally(rows, tokens))
+    return Kept(spool, counts, rejections, reading.rows, overview, tokens)
+
+
+@dataclass
+class Segment:
+    """Steps that stream, and the step after them (if any) that needs all of their rows at once."""
+
+    rows: list[r.Step] = field(default_factory=list)
+    barrier: r.Step | None = None
+
+
+def segments(recipe: r.Recipe) -> list[Segment]:
+    """A recipe's steps before the split, cut after each one that must see all rows."""
+    parts = [Segment()]
+    for step in recipe.steps[:-1]:
+        if (isinstance(step, r.Deduplicate) and step.by == "near") or (isinstance(step, r.Sample) and streaming_step(step) is None):
+            parts[-1].barrier = step
+            parts.append(Segment())
+        else:
+            parts[-1].rows.append(step)
+    return parts
+
+
+def encoding_of(recipe: r.Recipe) -> str:
+    """The encoding that a recipe counts in; all of its tokens steps must agree on it."""
+    found = {step.encoding for step in recipe.steps if isinstance(step, r.Tokens)}
+    if len(found) > 1:
+        raise DataError(f"Recipe {recipe.name} counts in {' and '.join(sorted(found))}; choose one encoding.")
+    return found.pop() if found else "o200k_base"
+
+
+class _Reading:
+    """A source's batches up to the limit, with what was rejected counted on the way."""
+
+    def __init__(self, source: Source, job: Job, rejections: Rejections) -> None:
+        self.source, self.limit, self.rejections, self.rows = source, job.limit, rejections, 0
+
+    def __iter__(self) -> Iterator[list[Record]]:
+        with bar(desc="reading", unit=" rows", total=self.limit) as progress:
+            for batch in self.source.batches():
+                batch = self._cut(batch)
+                self.rows += batch.rows
+                self.rejections.add(batch.rejected)
+                progress.update(batch.rows)
+                if self.rows >= 1000 and self.rejections.total == self.rows:
+                    break  # no row of a thousand is one: the check on the share says so
+                yield batch.records
+                if self.limit is not None and self.rows >= self.limit:
+                    break
+
+    def _cut(self, batch: Batch) -> Batch:
+        """A batch without the rows past the limit, which come in the order in which they were read."""
+        room = None if self.limit is None else self.limit - self.rows
+        if room is None or batch.rows <= room:
+            return batch
+        rejected = batch.rejected[: max(0, room - len(batch.records))]
+        return Batch(batch.records[: room - len(rejected)], rejected)
+
+
+def _first_segment(
+    reading: Iterable[list[Record]], part: Segment, counts: list[StepCount], job: Job, overview: Overview | None, tokens: TokenCounter, folder: Path
+) -> Spool:
+    """Read, count, filter: the leading steps that need no memory in worker threads, the rest in order."""
+    free: list[Filter] = []
+    for step in part.rows:
+        made = row_step(step, lambda encoding: counter(encoding, job.fast))
+        if made is None:
+            break
+        free.append(made)
+    ordered = [_filter(step, job) for step in part.rows[len(free) :]]
+    spool = Spool(folder)
+
+    def work(rows: list[Record]) -> tuple[list[Record], list[StepCount], Tally | None]:
+        seen = tally(rows, tokens) if overview is not None else None
+        mine = [StepCount(count.name, count.params) for count in counts[: len(free)]]
+        return apply(free, mine, rows), mine, seen
+
+    for rows, mine, seen in in_order(reading, work, job.threads):
+        for count, other in zip(counts, mine, strict=False):
+            count.merge(other)
+        if overview is not None:
+            overview.add(seen)
+        spool.add(apply(ordered, counts[len(free) : len(part.rows)], rows))
+    return spool
+
+
+def _later_segment(spool: Spool, part: Segment, counts: list[StepCount], job: Job, folder: Path) -> Spool:
+    """The steps between two that need all rows: from one spool to the next."""
+    filters = [_filter(step, job) for step in part.rows]
+    after = Spool(folder)
+    for rows in spool.batches():
+        after.add(apply(filters, counts, rows))
+    spool.close()
+    return after
+
+
+def _filter(step: r.Step, job: Job) -> Filter:
+    made = row_step(step, lambda encoding: counter(encoding, job.fast)) or streaming_step(step)
+    assert made is not None
+    return made
+
+
+def apply(filters: list[Filter], counts: list[StepCount], rows: list[Record]) -> list[Record]:
+    """Rows through several filters, each counted."""
+    for keep, count in zip(filters, counts, strict=True):
+        before = rows
+        rows = keep(before)
+        count.add(before, rows)
+    return rows
+
+
+def _mark(spool: Spool, step: r.Step, count: StepCount, seed: int) -> None:
+    """Let a step mark which rows of a spool stay."""
+    alive = mark(step, spool, seed)
+    count.rows_in, count.rows_out = int(spool.alive.sum()), int(alive.sum())
+    gone = (spool.alive & ~alive).nonzero()[0][:EXAMPLES]
+    count.dropped = [example(spool.row(int(i))) for i in gone]
+    spool.alive = alive
+
+
+def in_order(items: Iterable[Any], work: Callable[[Any], Any], threads: int) -> Iterator[Any]:
+    """``work`` on each item in threads, results in order, never more than a few items at once in memory."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Any]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads + 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _check_share(source: Source, rows: int, rejections: Rejections, limit: float) -> None:
+    """Raises DataError where there are no rows, or too many that cannot be read."""
+    if rows == 0:
+        raise DataError(f"{source.name} holds no rows.")
+    if rejections.total > limit * rows:
+        first = rejections.examples[0]
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in rejections.plain().items())
+        raise DataError(
+            f"{source.name}: {rejections.total:,} of {rows:,} rows cannot be read, more than the {limit:.2%} allowed ({reasons}; the first is line {first.line}); "
+            f"mend the file, or allow more with --max-bad-share."
+        )

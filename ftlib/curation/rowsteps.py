@@ -1,0 +1,110 @@
+"""The steps that look at one row at a time: pure functions over a batch, so that any engine can apply them in parallel."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+from ftlib.curation import recipe as r
+from ftlib.curation.records import Record
+from ftlib.curation.tokens import TokenCounter
+
+RowStep = Callable[[list[Record]], list[Record]]  # may change the texts of what it keeps; keeps the order
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+
+
+def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | None:
+    """The function for a step; None for a step that must look across rows. ``counter`` gives an encoding's counter."""
+    match step:
+        case r.DropMissing():
+            return lambda rows: [row for row in rows if all(getattr(row, name).strip() for name in step.fields)]
+        case r.UnescapeHtml():
+            return lambda rows: change(rows, step.fields, unescape)
+        case r.Normalise():
+            return lambda rows: change(rows, step.fields, lambda text: normalise(text, step))
+        case r.TitleChars():
+            return lambda rows: [row for row in rows if within(len(row.title), step.min, step.max)]
+        case r.ContentChars():
+            return lambda rows: [row for row in rows if within(len(row.content), step.min, step.max)]
+        case r.Tokens():
+            return lambda rows: by_tokens(rows, step, counter(step.encoding))
+        case r.Keywords():
+            holds = finder(step)
+            return lambda rows: [row for row in rows if holds(row)]
+        case r.ExcludeKeywords():
+            finds = finder(step)
+            return lambda rows: [row for row in rows if not finds(row)]
+    return None
+
+
+def within(size: int, low: int, high: int | None) -> bool:
+    """Whether a size lies between two bounds, both included; None is no upper bound."""
+    return size >= low and (high is None or size <= high)
+
+
+def change(rows: list[Record], fields: Sequence[str], how: Callable[[str], str]) -> list[Record]:
+    """Put every row's named texts through ``how``; all rows are kept."""
+    for row in rows:
+        if "title" in fields:
+            row.set_title(how(row.title))
+        if "content" in fields:
+            row.set_content(how(row.content))
+    return rows
+
+
+def unescape(text: str) -> str:
+    """HTML entities as characters; those that were escaped twice (``&amp;#8217;``) as well."""
+    if "&" not in text:
+        return text
+    once = html.unescape(text)
+    return html.unescape(once) if once != text and "&" in once else once
+
+
+def normalise(text: str, how: r.Normalise) -> str:
+    """A text put right as a Normalise step says."""
+    if how.nfc and not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if how.control:
+        text = CONTROL.sub("", text)
+    if how.punctuation:
+        text = "".join(c for c in text if c.isalnum() or c.isspace())
+    if how.lower:
+        text = text.lower()
+    if how.whitespace:
+        return " ".join(text.split())
+    return text.strip() if how.strip else text
+
+
+def by_tokens(rows: list[Record], step: r.Tokens, counter: TokenCounter) -> list[Record]:
+    """Keep the rows whose title, content or both together have a number of tokens within bounds."""
+    counter.fill(rows)
+    if step.of == "title":
+        return [row for row in rows if within(row.title_tokens, step.min, step.max)]
+    if step.of == "content":
+        return [row for row in rows if within(row.content_tokens, step.min, step.max)]
+    return [row for row in rows if within(row.title_tokens + row.content_tokens, step.min, step.max)]
+
+
+def finder(step: r.Keywords | r.ExcludeKeywords) -> Callable[[Record], bool]:
+    """A function that tells whether a row holds any or all of the words."""
+    words = [word if step.case else word.lower() for word in step.words]
+    every = all if step.match == "all" else any
+
+    def holds(text: str) -> bool:
+        text = text if step.case else text.lower()
+        if not every(word in text for word in words):
+            return False
+        return not step.whole or every(bool(pattern.search(text)) for pattern in patterns)
+
+    patterns = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)") for word in words]
+    match step.where:
+        case "title":
+            return lambda row: holds(row.title)
+        case "content":
+            return lambda row: holds(row.content)
+        case "both":
+            return lambda row: holds(row.title) and holds(row.content)
+        case "either":
+            return lambda row: holds(f"{row.title}\n{row.content}")

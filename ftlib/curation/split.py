@@ -1,0 +1,90 @@
+"""The split: how many rows each side gets, and which, with similar rows on one side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftlib.curation import recipe as r
+from ftlib.curation.acrossrows import near_among
+from ftlib.curation.near import components, equal_edges
+from ftlib.curation.spool import Spool
+from ftlib.errors import DataError
+
+SIDES = ("train", "valid", "test")
+OUT = -1
+
+
+def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: str) -> dict[str, int]:
+    """Rows of each side. ``asked`` holds what the user gave; None leaves it to the recipe.
+
+    The test set comes first, then validation; where the recipe's own train or valid cannot be filled they get what is left.
+    Raises DataError where a number that was asked for, or any test set, cannot be filled.
+    """
+    wanted: dict[str, int] = {}
+    for side in SIDES:
+        given = asked.get(side)
+        size = given if given is not None else getattr(split, side)
+        wanted[side] = max(1, round(size * rows)) if r.is_share(size) else int(size)
+    left = rows
+    for side in ("test", "valid", "train"):
+        if wanted[side] <= left:
+            left -= wanted[side]
+            continue
+        explicit = asked.get(side) is not None
+        if side == "test" or (explicit and not r.is_share(asked[side] or 0)):
+            others = " and ".join(f"{wanted[s]} {s}" for s in ("test", "valid") if s != side and s in wanted and _before(s, side) and wanted[s])
+            taken = f" beside {others}" if others else ""
+            raise DataError(
+                f"Recipe {recipe} keeps {rows} rows, which leaves {left} for {side}{taken}, fewer than the {wanted[side]} asked for; "
+                f"ask for fewer (--{side} N, or data.{side} in a profile) or give more rows."
+            )
+        wanted[side], left = left, 0
+    return wanted
+
+
+def _before(one: str, other: str) -> bool:
+    order = ("test", "valid", "train")
+    return order.index(one) < order.index(other)
+
+
+def assign(spool: Spool, split: r.Split, wanted: dict[str, int], seed: int) -> Any:
+    """The side of each row of a spool, as an index into SIDES, OUT for none: a numpy array."""
+    import numpy as np
+
+    side = np.full(len(spool), OUT, np.int8)
+    places = np.flatnonzero(spool.alive)
+    groups = group(spool, split.threshold)[places] if split.groups == "near" else places
+    if split.order == "file":
+        leaders = np.unique(groups)
+        order: tuple[str, ...] = SIDES
+    else:
+        leaders = np.random.default_rng([seed, 0]).permutation(np.unique(groups))
+        order = ("test", "valid", "train")
+    by_group = np.argsort(groups, kind="stable")
+    ranked = groups[by_group]
+    starts, ends = np.searchsorted(ranked, leaders), np.searchsorted(ranked, leaders, side="right")
+    waiting = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    for name in order:
+        room, later = wanted[name], []
+        for at, (start, end) in enumerate(waiting):
+            if room == 0:
+                later += waiting[at:]
+                break
+            if end - start <= room:
+                side[places[by_group[start:end]]] = SIDES.index(name)
+                room -= end - start
+            else:
+                later.append((start, end))
+        waiting = later
+    return side
+
+
+def group(spool: Spool, threshold: float) -> Any:
+    """For each row the first row of its group: rows with equal titles, or equal or near-equal contents, hang together."""
+    features = spool.features
+    return components(
+        len(spool),
+        near_among(spool, threshold),
+        equal_edges(features.contents, spool.alive).tolist(),
+        equal_edges(features.titles, spool.alive).tolist(),
+    )

@@ -1,0 +1,170 @@
+"""One recipe on one source, into one folder; and all recipes of a run, around one test set."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftlib.curation import recipe as r
+from ftlib.curation.exclusion import Exclusion
+from ftlib.curation.funnel import Rejections
+from ftlib.curation.leaks import leaking
+from ftlib.curation.pipeline import Job, Kept, run_steps
+from ftlib.curation.records import Fields, Record
+from ftlib.curation.source import Source
+from ftlib.curation.split import OUT, SIDES, assign, sizes
+from ftlib.curation.spool import Spool
+from ftlib.errors import DataError
+from ftlib.files import write_json, write_jsonl
+
+if TYPE_CHECKING:
+    from ftlib.runs import Run
+
+Asked = dict[str, r.Size | None]
+FILES = ("train.jsonl", "valid.jsonl", "test.jsonl", "tokens.json", "funnel.json", "rejected.jsonl")
+
+
+def curate_source(source: Source, recipe_name: str, out: Path, asked: Asked, job: Job, *, without: Exclusion | None = None, sides: tuple[str, ...] = SIDES) -> dict[str, Any]:
+    """Curate one source by one recipe; returns the funnel.
+
+    ``without``: rows that must not be learnt from, since they are tested on elsewhere. ``sides``: which files to write.
+    """
+    started = time.perf_counter()
+    recipe = r.load_recipe(recipe_name)
+    for side, size in asked.items():
+        if size is not None:
+            r.check_size(size, side)
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file; give a folder with --out.")
+    with ThreadPoolExecutor(1) as pool:
+        hashed = pool.submit(source.sha256)
+        kept = run_steps(source, recipe, job, out.parent)
+        source_hash = hashed.result()
+    steps = [count.plain() for count in kept.steps]
+    if without is not None:
+        steps.append(without.apply(kept.spool))
+    rows = int(kept.spool.alive.sum())
+    if rows == 0:
+        raise DataError(f"Recipe {recipe_name} keeps no row of {source.name}: {_where_lost(steps)}. Choose another recipe, or loosen that step.")
+    wanted = sizes(recipe.split, rows, {**asked, **{side: 0 for side in SIDES if side not in sides}}, recipe_name)
+    side = assign(kept.spool, recipe.split, wanted, job.seed)
+    made = {name: int((side == SIDES.index(name)).sum()) for name in sides}
+    _check_made(made, wanted, asked, recipe_name)
+    leaks = _leaks(kept.spool, side, recipe.split.threshold)
+    steps.append({"name": "split", "params": _split_params(recipe.split, wanted), "rows_in": rows, "rows_out": sum(made.values()), "dropped": []})
+    funnel = {
+        "recipe": recipe_name, "source": source.name, "source_sha256": source_hash, "seed": job.seed, "rows_read": kept.rows_read,
+        "rejected": kept.rejections.plain(),
+        "rejected_examples": [{"line": row.line, "reason": row.reason} for row in kept.rejections.examples[:3]],
+        "steps": steps, "counted_by": kept.tokens.name, "splits": made, "leaks": leaks,
+    }
+    _write(out, kept, side, sides, funnel, started)
+    kept.spool.close()
+    return funnel
+
+
+def _where_lost(steps: list[dict[str, Any]]) -> str:
+    """The step after which nothing was left."""
+    for step in steps:
+        if step["rows_out"] == 0 and step["rows_in"]:
+            return f"step {step['name']} dropped the last {step['rows_in']:,} rows"
+    return "no row could be read"
+
+
+def _check_made(made: dict[str, int], wanted: dict[str, int], asked: Asked, recipe: str) -> None:
+    """Whole groups go to one side, so that a side can come out short. Raises DataError where the user asked for a number."""
+    for side, rows in made.items():
+        size = asked.get(side)
+        if rows < wanted[side] and (side == "test" or (size is not None and not r.is_share(size))):
+            raise DataError(
+                f"Recipe {recipe} gives {rows} rows for {side}, fewer than the {wanted[side]} asked for, because similar rows must stay together; ask for fewer."
+            )
+
+
+def _split_params(split: r.Split, wanted: dict[str, int]) -> dict[str, Any]:
+    return {**wanted, "order": split.order, "groups": split.groups, "threshold": split.threshold}
+
+
+def _leaks(spool: Spool, side: Any, threshold: float) -> dict[str, int]:
+    """Rows of valid and test that stand in an earlier side, in the split as it is."""
+    import numpy as np
+
+    places = np.flatnonzero(side != OUT)
+    content = spool.content()
+    found = leaking(spool.features.take(places), side[places].astype(np.int64), lambda i: content(int(places[i])), threshold)
+    return {"exact": sum(what != "near" for _, _, what, _ in found), "near": sum(what == "near" for _, _, what, _ in found)}
+
+
+def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dict[str, Any], started: float) -> None:
+    """All files of a curation; funnel.json, which says that the rest is whole, first goes and comes last."""
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
+    unique = unique_ids()
+    for name in sides:
+        places = (int(i) for i in (side == SIDES.index(name)).nonzero()[0])
+        write_jsonl(out / f"{name}.jsonl", unique(kept.spool.rows(places)))
+    _write_rejected(out, kept.rejections)
+    write_json(out / "tokens.json", kept.overview.plain(kept.tokens.encoding, kept.tokens.name))
+    funnel["seconds"] = round(time.perf_counter() - started, 2)
+    write_json(out / "funnel.json", funnel)
+
+
+def _write_rejected(out: Path, rejections: Rejections) -> None:
+    if rejections.total:
+        write_jsonl(out / "rejected.jsonl", ({"line": row.line, "reason": row.reason, "text": row.text} for row in rejections.examples))
+
+
+def unique_ids() -> Callable[[Iterable[Record]], Iterator[dict[str, str]]]:
+    """Records as rows to write; where the source gives one id to several rows, the later ones become ``ID#2``, ``ID#3``."""
+    seen: dict[str, int] = {}
+
+    def rows(records: Iterable[Record]) -> Iterator[dict[str, str]]:
+        for record in records:
+            identity = record.id
+            while identity in seen:
+                seen[record.id] += 1
+                identity = f"{record.id}#{seen[record.id]}"
+            seen[identity] = 1
+            yield {"id": identity, "title": record.title, "content": record.content}
+
+    return rows
+
+
+def curate_run(run: Run) -> None:
+    """Curate the rows of a run: one test set, and each recipe's train and valid, disjoint from it.
+
+    Writes ``curated/`` as ARCHITECTURE.md says. Raises DataError or ProfileError.
+    """
+    profile, data = run.profile, run.profile.data
+    recipes = profile.recipes()
+    source = Source(data.source, Fields(data.id_field, data.title_field or "title", data.content_field or "content"))
+    asked: Asked = {"train": data.train, "valid": data.valid, "test": data.test}
+    job = Job(seed=profile.seed, limit=data.limit, max_bad_share=data.max_bad_share)
+    named = dict.fromkeys([*recipes, *([data.held_out] if data.held_out else [])])
+    settings = {
+        "recipes": {name: r.load_recipe(name).plain() for name in named}, "train_on": recipes, "held_out": data.held_out, "asked": asked,
+        "seed": profile.seed, "limit": data.limit, "fields": [data.id_field, data.title_field, data.content_field], "max_bad_share": data.max_bad_share,
+    }
+    outputs = [run.curated / name for name in FILES]
+    outputs += [run.curated / "transfer.jsonl"] if data.held_out else []
+    folders = {name: run.recipe_folder(name) for name in recipes} if len(recipes) > 1 else {}
+    outputs += list(folders.values())
+    with run.step("curate", inputs={f"source{n or ''}": path for n, path in enumerate(source.paths)}, settings=settings, outputs=outputs) as step:
+        if not step.needed:
+            return
+        held = Exclusion.of_recipe(source, data.held_out, run.curated, job, data.test) if data.held_out else None
+        funnel = curate_source(source, recipes[0], run.curated, asked, job, without=held)
+        step.note.update(rows=funnel["splits"], counted_by=funnel["counted_by"])
+        for name, folder in folders.items():
+            if name == recipes[0]:
+                for file in ("train.jsonl", "valid.jsonl", "funnel.json"):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(run.curated / file, folder / file)
+            else:
+                tested = Exclusion.of_files([run.curated / "test.jsonl"], "not_tested_on", beside=held)
+                funnel = curate_source(source, name, folder, asked, job, without=tested, sides=("train", "valid"))
+                step.note[f"rows of {name}"] = funnel["splits"]
