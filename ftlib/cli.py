@@ -17,6 +17,7 @@ from typing import Any
 from ftlib.arguments import parser
 from ftlib.errors import FtlibError, disk_sentence
 from ftlib.progress import QUIET
+from ftlib.terminal import PrintableFormatter, printable
 
 
 @dataclass(frozen=True)
@@ -187,29 +188,37 @@ COMMANDS = {
 }
 
 
+def _document(data: Any) -> str:
+    """One JSON document; in ASCII where it holds what UTF-8 cannot, or a terminal would obey."""
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    return text if text == printable(text) else json.dumps(data, indent=2, default=str)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("ftlib").setLevel(logging.ERROR if args.quiet else logging.INFO)
     if args.quiet:
         os.environ[QUIET] = "1"
     try:
         outcome: Outcome = COMMANDS[args.command](args)
     except FtlibError as error:
-        print(f"ftlib {args.command}: {error}", file=sys.stderr)
+        print(printable(f"ftlib {args.command}: {error}"), file=sys.stderr)
         return 2
     except OSError as error:
         sentence = disk_sentence(error)
         if sentence is None:
             raise
-        print(f"ftlib {args.command}: {sentence}", file=sys.stderr)
+        print(printable(f"ftlib {args.command}: {sentence}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"ftlib {args.command}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
         return 130
     if args.json:
-        print(json.dumps(outcome.data, indent=2, ensure_ascii=False, default=str))
+        print(_document(outcome.data))
     elif outcome.text:
-        print(outcome.text)
+        print(printable(outcome.text))
     return outcome.code

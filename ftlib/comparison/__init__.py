@@ -41,8 +41,9 @@ def compare_runs(runs: Sequence[Path], *, out: Path, weights: str | None = None)
     """
     from ftlib.comparison.load import load_run
 
+    parts = [load_run(Run.open(path)) for path in runs]
     out.mkdir(parents=True, exist_ok=True)
-    return _write([load_run(Run.open(path)) for path in runs], out.resolve(), weights)
+    return _write(parts, out.resolve(), weights)
 
 
 def _write(parts: Sequence[Any], folder: Path, weights: str | None) -> dict[str, Any]:
