@@ -61,7 +61,8 @@ class Exclusion:
             here = here.beside
         gone = (before & ~spool.alive).nonzero()[0]
         dropped = [example(spool.row(int(i))) for i in gone[:EXAMPLES]]
-        return {"name": self.name, "params": {"rows": len(self.titles)}, "rows_in": int(before.sum()), "rows_out": int(spool.alive.sum()), "dropped": dropped}
+        rows_in, rows_out = int(before.sum()), int(spool.alive.sum())
+        return {"name": self.name, "params": {"rows": len(self.titles)}, "rows_in": rows_in, "rows_out": rows_out, "dropped": dropped}
 
     def _clear(self, spool: Spool) -> None:
         places = np.flatnonzero(spool.alive)
@@ -73,10 +74,10 @@ class Exclusion:
         count, content = len(self.titles), spool.content()
         side = np.concatenate([np.zeros(count, np.int64), np.ones(len(places), np.int64)])
         found = leaking(features, side, lambda i: self.contents[i] if i < count else content(int(places[i - count])), 0.8)
-        for _, row, _, _ in found:
-            spool.alive[places[row - count]] = False
-        for place, rows in zip(places.tolist(), spool.rows(places.tolist()), strict=True):
-            if key(rows.id) in self.ids:
+        for _, found_at, _, _ in found:
+            spool.alive[places[found_at - count]] = False
+        for place, row in zip(places.tolist(), spool.rows(places.tolist()), strict=True):
+            if key(row.id) in self.ids:
                 spool.alive[place] = False
 
 

@@ -67,9 +67,12 @@ class RowParser:
     """One line to a Record, or to the reason why it is none."""
 
     def __init__(self, fields: Fields) -> None:
-        id_key = fields.id if fields.id is not None else "\x00no id"
-        kinds: list[tuple[str, Any, Any]] = [("id", str | int | None, None), ("title", str | None, None), ("content", str | None, None)]
-        names = {"id": id_key, "title": fields.title, "content": fields.content}
+        kinds: list[tuple[str, Any, Any]] = [("title", str | None, None), ("content", str | None, None)]
+        names = {"title": fields.title, "content": fields.content}
+        if fields.id is not None:
+            kinds.append(("id", str | int | None, None))
+            names["id"] = fields.id
+        self._numbered = fields.id is None
         self._decode = msgspec.json.Decoder(msgspec.defstruct("Raw", kinds, rename=names)).decode
         self._names = names
         self._keys = [f'"{name}"'.encode() for name in names.values()]
@@ -83,7 +86,8 @@ class RowParser:
             return Rejected(number, self._reason(line, error), show(line))
         if any(line.count(key) > 1 for key in self._keys) and self._repeats(line):
             return Rejected(number, "duplicate key", show(line))
-        return Record(str(number) if raw.id is None or raw.id == "" else str(raw.id), raw.title or "", raw.content or "")
+        identity = number if self._numbered or raw.id is None or raw.id == "" else raw.id
+        return Record(str(identity), raw.title or "", raw.content or "")
 
     def _repeats(self, line: bytes) -> bool:
         """Whether one of our keys stands twice in the row itself (a value may spell like a key)."""

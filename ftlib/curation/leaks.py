@@ -25,9 +25,9 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8) -> dict[str,
         paths: two files or more, each of records, instruction rows or chat rows.
         threshold: Jaccard similarity of the sets of words from which two contents are near.
 
-    Returns ``exact`` and ``near``, the numbers of rows of later files whose content or title (``exact``; but for case,
-    punctuation and white space), or whose content nearly (``near``), stands in an earlier one; each row counts once, exact before near. ``pairs`` names them:
-    the two rows (file, line, id), what is alike, and how similar. Raises DataError.
+    Returns ``exact``, the number of rows of later files whose content or title stands in an earlier one (but for case,
+    punctuation and white space), and ``near``, of those whose content nearly does; a row counts once, exact before near.
+    ``pairs`` names them: the two rows (file, line, id), what is alike, and how similar. Raises DataError.
     """
     if len(paths) < 2:
         raise DataError(f"Leaks are looked for between files; {paths[0] if paths else 'none'} is only one, so name two or more.")
@@ -118,11 +118,11 @@ def _texts(kind: str, row: dict[str, Any]) -> tuple[str, str, str]:
 
 def leaks_text(found: dict[str, Any]) -> str:
     """What was found, for a terminal: the counts and the first pairs."""
-    files = list(found["rows"])
-    lines = [f"{found['exact']} exact and {found['near']} near duplicates between " + ", ".join(f"{name} ({found['rows'][name]} rows)" for name in files)]
+    files = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found["rows"].items())
+    lines = [f"{found['exact']:,} exact and {found['near']:,} near duplicates between {files}"]
     for pair in found["pairs"][:20]:
-        a, b = pair["a"], pair["b"]
-        lines.append(f"  {a['file']}:{a['line']} ~ {b['file']}:{b['line']}  {pair['kind']} {pair['what']} {pair['similarity']:.2f}  {pair['title'][:60]!r}")
+        a, b = (f"{pair[key]['file']}:{pair[key]['line']}" for key in ("a", "b"))
+        lines.append(f"  {a} ~ {b}  {pair['kind']} {pair['what']} {pair['similarity']:.2f}  {pair['title'][:60]!r}")
     if len(found["pairs"]) > 20:
         lines.append(f"  and {len(found['pairs']) - 20} more (--json lists all)")
     return "\n".join(lines)

@@ -23,7 +23,9 @@ LEARN_FROM = 8192  # rows whose words tell which are common
 COMMON = 64  # so many of them do not count for candidates
 SMALL = 64  # a bucket up to this size is looked at together with all others
 ALL_PAIRS = 512  # rows of a crowded bucket that are compared with as many others at a time
-U32, U64, I64 = npt.NDArray[np.uint32], npt.NDArray[np.uint64], npt.NDArray[np.int64]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +66,7 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     spool = _first_segment(reading, parts[0], counts, job, overview if job.overview == "file" else None, tokens, folder)
     _check_share(source, reading.rows, rejections, job.max_bad_share)
     done = len(parts[0].rows)
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in itertools.pairwise(parts):
         assert before.barrier is not None
         _mark(spool, before.barrier, counts[done], job.seed)
         done += 1
@@ -215,6 +216,6 @@ def _check_share(source: Source, rows: int, rejections: Rejections, limit: float
         first = rejections.examples[0]
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in rejections.plain().items())
         raise DataError(
-            f"{source.name}: {rejections.total:,} of {rows:,} rows cannot be read, more than the {limit:.2%} allowed ({reasons}; the first is line {first.line}); "
-            f"mend the file, or allow more with --max-bad-share."
+            f"{source.name}: {rejections.total:,} of {rows:,} rows cannot be read, more than the {limit:.2%} allowed "
+            f"({reasons}; the first is line {first.line}); mend the file, or allow more with --max-bad-share."
         )

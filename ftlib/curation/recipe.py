@@ -27,9 +27,10 @@ class DropMissing(Step):
 
 
 class UnescapeHtml(Step):
-    """Turn entities such as ``&amp;`` and ``&#8217;`` into characters (entities escaped twice, too)."""
+    """Turn entities such as ``&amp;`` and ``&#8217;`` into characters."""
 
     fields: list[Field] = msgspec.field(default_factory=lambda: ["title", "content"])
+    twice: bool = True  # entities that were escaped once more (``&amp;#8217;``), too
 
 
 class Normalise(Step):

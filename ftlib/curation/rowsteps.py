@@ -21,7 +21,7 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
         case r.DropMissing():
             return lambda rows: [row for row in rows if all(getattr(row, name).strip() for name in step.fields)]
         case r.UnescapeHtml():
-            return lambda rows: change(rows, step.fields, unescape)
+            return lambda rows: change(rows, step.fields, lambda text: unescape(text, twice=step.twice))
         case r.Normalise():
             return lambda rows: change(rows, step.fields, lambda text: normalise(text, step))
         case r.TitleChars():
@@ -54,12 +54,12 @@ def change(rows: list[Record], fields: Sequence[str], how: Callable[[str], str])
     return rows
 
 
-def unescape(text: str) -> str:
-    """HTML entities as characters; those that were escaped twice (``&amp;#8217;``) as well."""
+def unescape(text: str, *, twice: bool = True) -> str:
+    """HTML entities as characters; those that were escaped twice (``&amp;#8217;``) as well, on request."""
     if "&" not in text:
         return text
     once = html.unescape(text)
-    return html.unescape(once) if once != text and "&" in once else once
+    return html.unescape(once) if twice and once != text and "&" in once else once
 
 
 def normalise(text: str, how: r.Normalise) -> str:

@@ -192,7 +192,8 @@ def hub_files(repo: str) -> list[Path]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"The hub dataset {repo} could not be had ({str(error).splitlines()[0]}); check its name, your network and your token.") from error
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"The hub dataset {repo} could not be had ({why}); check its name, your network and your token.") from error
 
 
 def train_files(names: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         while not folder.is_dir():
             folder = folder.parent
-        self._file = tempfile.TemporaryFile(dir=folder, prefix=".ftlib-spool-")  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(dir=folder, prefix=".ftlib-spool-")
         self._offsets = array("q", [0])
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(tuple[str, str, str, int, int]).decode

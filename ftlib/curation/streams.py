@@ -91,7 +91,8 @@ def _gunzip(stream: IO[bytes]) -> IO[bytes]:
         from isal import igzip
     except ImportError:
         return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
-    return cast(IO[bytes], igzip.GzipFile(fileobj=stream))
+    opened: Any = igzip.GzipFile
+    return cast(IO[bytes], opened(fileobj=stream))
 
 
 class _Zstd(io.RawIOBase):
@@ -101,7 +102,7 @@ class _Zstd(io.RawIOBase):
         import zstandard
 
         self._source, self._start = stream, stream.tell()
-        self._open = lambda: zstandard.ZstdDecompressor().stream_reader(self._source, read_across_frames=True, closefd=False)
+        self._open: Any = lambda: zstandard.ZstdDecompressor().stream_reader(self._source, read_across_frames=True, closefd=False)
         self._reader: Any = self._open()
         self._read = 0
 

@@ -33,7 +33,7 @@ def read_csv(stream: IO[bytes], fields: Fields, where: Path | str) -> Batches:
     """Yield batches of a CSV file (RFC 4180 quoting; comma, semicolon or tab) in UTF-8."""
     wrapper = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader: Any = _reader(wrapper)
-    header = next(reader, [])
+    header: list[str] = next(reader, [])
     columns = [header.index(name) if name is not None else None for name in (fields.id, fields.title, fields.content)]
     batch, number = Batch(), 0
     while True:

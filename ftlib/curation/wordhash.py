@@ -19,10 +19,11 @@ BASE_INVERSE = pow(BASE, -1, 1 << 64)
 BLOCK = 1 << 18  # bytes that are hashed together: their arrays stay in the processor's cache
 LONGEST = 1_000_000  # characters of a text that are looked at
 _NOT_WORD = re.compile(r"\W+")
-_IS_WORD = np.array([chr(b).isalnum() or b == 0x5F or b >= 0x80 for b in range(256)]) & ~np.array([b in (0,) for b in range(256)])
+_IS_WORD = np.array([b >= 0x80 or chr(b).isalnum() or b == 0x5F for b in range(256)])
 _powers = np.empty(0, np.uint64)
 _inverse_powers = np.empty(0, np.uint64)
-U64, I64 = npt.NDArray[np.uint64], npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
 
 
 def hash_texts(texts: Sequence[str]) -> U64:
@@ -39,21 +40,19 @@ def word_hashes(texts: Sequence[str]) -> tuple[U64, I64]:
     """Hashes of the words (runs of letters, digits, underscore; lower case) of the texts, one after another, and where each text ends."""
     blocks: list[bytes] = []
     size = 0
-    words: list[U64] = []
-    counts: list[I64] = []
+    made: list[tuple[U64, I64]] = []
     for text in texts:
         text = text[:LONGEST].lower()
         data = (text if text.isascii() else _NOT_WORD.sub(" ", text)).encode("utf-8", "replace")
         blocks.append(data)
         size += len(data) + 1
         if size >= BLOCK:
-            for made, of in zip(_hash_block(blocks), (words, counts), strict=True):
-                of.append(made)  # type: ignore[arg-type]
+            made.append(_hash_block(blocks))
             blocks, size = [], 0
     if blocks:
-        for made, of in zip(_hash_block(blocks), (words, counts), strict=True):
-            of.append(made)  # type: ignore[arg-type]
-    return np.concatenate([np.empty(0, np.uint64), *words]), np.cumsum(np.concatenate([np.empty(0, np.int64), *counts]))
+        made.append(_hash_block(blocks))
+    words = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in made)])
+    return words, np.cumsum(np.concatenate([np.empty(0, np.int64), *(counts for _, counts in made)]))
 
 
 def _hash_block(texts: list[bytes]) -> tuple[U64, I64]:

@@ -28,7 +28,9 @@ Asked = dict[str, r.Size | None]
 FILES = ("train.jsonl", "valid.jsonl", "test.jsonl", "tokens.json", "funnel.json", "rejected.jsonl")
 
 
-def curate_source(source: Source, recipe_name: str, out: Path, asked: Asked, job: Job, *, without: Exclusion | None = None, sides: tuple[str, ...] = SIDES) -> dict[str, Any]:
+def curate_source(
+    source: Source, recipe_name: str, out: Path, asked: Asked, job: Job, *, without: Exclusion | None = None, sides: tuple[str, ...] = SIDES
+) -> dict[str, Any]:
     """Curate one source by one recipe; returns the funnel.
 
     ``without``: rows that must not be learnt from, since they are tested on elsewhere. ``sides``: which files to write.
@@ -81,7 +83,8 @@ def _check_made(made: dict[str, int], wanted: dict[str, int], asked: Asked, reci
         size = asked.get(side)
         if rows < wanted[side] and (side == "test" or (size is not None and not r.is_share(size))):
             raise DataError(
-                f"Recipe {recipe} gives {rows} rows for {side}, fewer than the {wanted[side]} asked for, because similar rows must stay together; ask for fewer."
+                f"Recipe {recipe} gives {rows} rows for {side}, fewer than the {wanted[side]} asked for, because similar rows stay together; "
+                f"ask for fewer."
             )
 
 
@@ -146,8 +149,9 @@ def curate_run(run: Run) -> None:
     job = Job(seed=profile.seed, limit=data.limit, max_bad_share=data.max_bad_share)
     named = dict.fromkeys([*recipes, *([data.held_out] if data.held_out else [])])
     settings = {
-        "recipes": {name: r.load_recipe(name).plain() for name in named}, "train_on": recipes, "held_out": data.held_out, "asked": asked,
-        "seed": profile.seed, "limit": data.limit, "fields": [data.id_field, data.title_field, data.content_field], "max_bad_share": data.max_bad_share,
+        "recipes": {name: r.load_recipe(name).plain() for name in named}, "train_on": recipes, "held_out": data.held_out,
+        "fields": [data.id_field, data.title_field, data.content_field], "seed": profile.seed, "asked": asked,
+        "limit": data.limit, "max_bad_share": data.max_bad_share,
     }
     outputs = [run.curated / name for name in FILES]
     outputs += [run.curated / "transfer.jsonl"] if data.held_out else []

@@ -193,7 +193,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--out", type=Path, nargs="+", default=[Path(__file__).with_name("sample.jsonl.gz")], help="one or more files; .gz is compressed")
+    here = Path(__file__).with_name("sample.jsonl.gz")
+    parser.add_argument("--out", type=Path, nargs="+", default=[here], help="one or more files; .gz is compressed")
     arguments = parser.parse_args()
     data = sample_bytes(arguments.rows, arguments.seed)
     for path in arguments.out:
