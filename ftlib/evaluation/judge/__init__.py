@@ -149,8 +149,8 @@ def judgement(scores: Path) -> dict[str, Any] | None:
     if not judged.exists() and not human.exists():
         return None
     person = dict(read_json(human)) if human.exists() else None
-    nobody = {"status": "no judge was run", "reason": None, "systems": {}, "a": person and person["a"], "b": person and person["b"]}
-    found = dict(read_json(judged)) if judged.exists() else nobody
+    nobody: dict[str, Any] = {"status": "no judge was run", "reason": None, "systems": {}, "a": person and person["a"], "b": person and person["b"]}
+    found: dict[str, Any] = dict(read_json(judged)) if judged.exists() else nobody
     if person is not None:
         same = (found["a"], found["b"]) == (person["a"], person["b"])
         person["agreement"] = agreement(person["verdicts"], found.get("verdicts", {}) if same else {})
