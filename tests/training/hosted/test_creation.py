@@ -1,0 +1,199 @@
+"""Nothing is created twice: faults at every crash point of both creations, over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlib.errors import ServiceDown, TrainingFailed, Unclear
+from ftlib.files import read_json
+from ftlib.training.hosted.creation import Intent
+from ftlib.training.hosted.trainer import HostedTrainer
+from ftlib.training.sandbox.server import Sandbox
+from hosted.helpers import MakeRun, MakeTrainer
+
+FAULTS = ["reset", "reset-after-commit", "close-after-commit", "500", "500-after-commit", "502-html", "503-retry-after", "429-ms", "stall",
+          "stall-first", "drip", "drip-head", "truncated", "html", "empty-object", "empty-body", "malformed", "json-list", "not-utf8", "none"]
+POINTS = ["before the call", "during the call", "before the id is on disk", "after the id is on disk"]
+CREATIONS = {"files.create": "upload", "jobs.create": "start"}
+QUICK = {"attempt_s": 0.4, "lookup_grace_s": 0.6, "poll_s": 0.02}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of the code under test catches it."""
+
+
+def kill_at(trainer: HostedTrainer, point: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this trainer's process die at a point of a creation."""
+    service, verb = trainer.link().service, CREATIONS[endpoint]
+    real, part = getattr(service, verb), "train" if verb == "upload" else "job"
+
+    async def dying(*args: Any) -> Any:
+        if point == "before the call":
+            raise Killed
+        try:
+            return await real(*args)
+        finally:
+            if point == "during the call":
+                raise Killed
+
+    monkeypatch.setattr(service, verb, dying)
+    mark = Intent.mark
+
+    def dying_mark(self: Intent, name: str, **fields: Any) -> None:
+        ends = name == part and fields.get("id")
+        if ends and point == "before the id is on disk":
+            raise Killed
+        mark(self, name, **fields)
+        if ends and point == "after the id is on disk":
+            raise Killed
+
+    monkeypatch.setattr(Intent, "mark", dying_mark)
+
+
+def created(sandbox: Sandbox) -> tuple[int, int]:
+    """Uploaded training files and jobs that the service holds, whatever it replied."""
+    files = [file for file in sandbox.api.store.all("files") if file["filename"].endswith("-train.jsonl")]
+    return len(files), len(sandbox.api.store.all("jobs"))
+
+
+def run_until_done(make_trainer: MakeTrainer, run: Any) -> None:
+    """Run again, as a person would, until it is done."""
+    for _ in range(4):
+        try:
+            make_trainer(run).train()
+            return
+        except ServiceDown:
+            continue
+    pytest.fail("four runs did not bring the training to its end")
+
+
+def matrix(faults: list[str]) -> Callable[[Any], Any]:
+    return pytest.mark.parametrize(
+        ("endpoint", "point", "fault"), [(endpoint, point, fault) for endpoint in CREATIONS for point in POINTS for fault in faults]
+    )
+
+
+def one_case(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, endpoint: str, point: str, fault: str) -> None:
+    sandbox.stall_s = 0.6
+    if fault != "none":
+        sandbox.faults.add(f"{fault}@{endpoint}")
+    run = make_run(quick=QUICK)
+    with pytest.MonkeyPatch.context() as patch:
+        trainer = make_trainer(run)
+        kill_at(trainer, point, endpoint, patch)
+        with pytest.raises(Killed):
+            trainer.train()
+    run_until_done(make_trainer, run)
+    assert created(sandbox) == (1, 1)
+    assert read_json(run.folder("h") / "training.json")["status"] == "done"
+
+
+@matrix(["reset-after-commit", "500-after-commit", "empty-object"])
+def test_a_kill_and_a_fault_create_nothing_twice(
+    sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, endpoint: str, point: str, fault: str
+) -> None:
+    one_case(sandbox, make_run, make_trainer, endpoint, point, fault)
+
+
+@pytest.mark.reliability
+@matrix([fault for fault in FAULTS if fault not in ("reset-after-commit", "500-after-commit", "empty-object")])
+def test_the_whole_matrix_of_kills_and_faults(
+    sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, endpoint: str, point: str, fault: str
+) -> None:
+    one_case(sandbox, make_run, make_trainer, endpoint, point, fault)
+
+
+@pytest.mark.parametrize("endpoint", list(CREATIONS))
+@pytest.mark.parametrize("fault", ["reset-after-commit", "html", "500", "429-ms"])
+def test_one_process_survives_a_fault_by_itself(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, endpoint: str, fault: str) -> None:
+    sandbox.faults.add(f"{fault}@{endpoint}")
+    make_trainer(make_run(quick=QUICK)).train()
+    assert created(sandbox) == (1, 1)
+
+
+def test_the_key_is_on_disk_before_the_call_and_in_the_job(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer) -> None:
+    run = make_run(quick=QUICK)
+    with pytest.MonkeyPatch.context() as patch:
+        trainer = make_trainer(run)
+        kill_at(trainer, "before the call", "jobs.create", patch)
+        with pytest.raises(Killed):
+            trainer.train()
+    intent = read_json(run.folder("h") / "intent.json")
+    assert intent["parts"]["job"]["state"] == "called"
+    make_trainer(run).train()
+    assert sandbox.api.store.all("jobs")[0]["metadata"] == {"ftlib_key": intent["key"]}
+
+
+def test_a_provider_that_cannot_tell_makes_it_stop_and_ask(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer) -> None:
+    sandbox.faults.add("reset-after-commit@jobs.create")
+    run = make_run(quick={**QUICK, "can": {"jobs_list": False}})
+    for _ in range(2):
+        with pytest.raises(Unclear, match=r"parts\.job\.id of .*intent\.json"):
+            make_trainer(run).train()
+    assert created(sandbox) == (1, 1)
+    intent = read_json(run.folder("h") / "intent.json")
+    intent["parts"]["job"]["id"] = sandbox.api.store.all("jobs")[0]["id"]  # what the person found out
+    Intent(run.folder("h") / "intent.json", intent).save()
+    make_trainer(run).train()
+    assert created(sandbox) == (1, 1)
+
+
+def test_a_provider_without_metadata_is_asked_by_the_training_file(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer) -> None:
+    sandbox.faults.add("reset-after-commit@jobs.create")
+    make_trainer(make_run(quick={**QUICK, "can": {"metadata": False}})).train()
+    assert created(sandbox) == (1, 1)
+    assert sandbox.api.store.all("jobs")[0]["metadata"] == {}
+
+
+def test_lists_that_cannot_be_read_create_nothing(
+    sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults.add("reset-after-commit@jobs.create")
+    sandbox.faults.add("500@jobs.list*all")
+    run = make_run(quick=QUICK)
+    trainer = make_trainer(run)
+    monkeypatch.setattr(trainer.link().clock, "sleep", lambda seconds: None)
+    with pytest.raises(ServiceDown, match="nothing is lost"):
+        trainer.train()
+    assert created(sandbox) == (1, 1)
+    sandbox.faults.clear()
+    make_trainer(run).train()
+    assert created(sandbox) == (1, 1)
+
+
+def test_the_job_is_found_on_a_later_page(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftlib.training.hosted.openai_service.PAGE", 3)
+    store = sandbox.api.store
+    run = make_run(quick={**QUICK, "can": {"metadata": False}})
+    trainer = make_trainer(run)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(trainer, "before the id is on disk", "jobs.create", patch)
+        with pytest.raises(Killed):
+            trainer.train()
+    for place in range(10):
+        store.add("jobs", "ftjob", {**store.all("jobs")[-1], "id": f"ftjob-other{place}", "training_file": f"file-{place}", "status": "succeeded"})
+    make_trainer(run).train()
+    assert created(sandbox) == (1, 11)
+
+
+def test_a_request_that_is_wrong_is_not_repeated(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer) -> None:
+    sandbox.faults.add("400@jobs.create*all")
+    run = make_run(quick=QUICK)
+    with pytest.raises(TrainingFailed, match="turned the creation of the job down"):
+        make_trainer(run).train()
+    assert sandbox.seen.count("jobs.create") == 1
+    assert read_json(run.folder("h") / "intent.json")["parts"]["job"]["state"] == "intended"
+
+
+def test_a_torn_intent_is_named(make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
+    from ftlib.errors import DataError
+
+    run = make_run()
+    Path(run.folder("h") / "intent.json").write_text('{"key": ')
+    with pytest.raises(DataError, match=r"intent\.json is not valid JSON"):
+        make_trainer(run).train()
+    assert created(sandbox) == (0, 0)

@@ -1,0 +1,252 @@
+"""The hosted trainer over real HTTP, through the real client."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox.stubs import StubEngine
+
+from ftlib.errors import BudgetExceeded, Refused, TrainingFailed
+from ftlib.files import read_json
+from ftlib.training import train_or_report
+from ftlib.training.sandbox.server import Sandbox
+from hosted.helpers import MakeRun, MakeTrainer, prompts
+
+
+def test_a_job_is_trained_watched_and_reported(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
+    trainer = make_trainer()
+    trainer.train()
+    folder = trainer.run.folder("h")
+    report, job = read_json(folder / "training.json"), read_json(folder / "job.json")
+    assert report["status"] == "done"
+    assert report["tuned_model"].startswith("ft:tiny-hosted:")
+    assert report["tokens"]["billed"] == 2000
+    assert report["how"]["tokens.billed"] == "billed"
+    assert [point["train"] for point in report["loss"]] == pytest.approx([2.0, 1.0, 2 / 3])
+    assert report["loss"][-1]["valid"] == 1.5
+    assert report["money_usd"] == 0.0
+    assert report["na"]["energy_wh"]
+    assert report["examples"] == {"seen": 24, "distinct": 12}
+    assert job["events"][0]["message"].startswith("Created fine-tuning job")
+    assert job["events"][-1]["message"] == "The job has successfully completed"
+    assert sandbox.seen.count("files.create") == 2
+    assert sandbox.seen.count("jobs.create") == 1
+
+
+def test_training_again_asks_for_nothing_new(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
+    first = make_trainer()
+    first.train()
+    make_trainer(first.run).train()
+    assert sandbox.seen.count("jobs.create") == 1
+    assert sandbox.seen.count("files.create") == 2
+
+
+def test_a_changed_setting_is_another_job(make_trainer: MakeTrainer, make_run: MakeRun, sandbox: Sandbox) -> None:
+    make_trainer(make_run()).train()
+    trainer = make_trainer(make_run(epochs=3))
+    trainer.train()
+    intent = read_json(trainer.run.folder("h") / "intent.json")
+    assert sandbox.seen.count("jobs.create") == 2
+    assert len(intent["earlier"]) == 1
+    assert read_json(trainer.run.folder("h") / "training.json")["epochs"] == 3
+
+
+def test_base_and_tuned_answer(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
+    trainer = make_trainer()
+    trainer.train()
+    asked = prompts(20)
+    base = dict(trainer.ask(asked, tuned=False))
+    tuned = dict(trainer.ask(asked, tuned=True))
+    assert sorted(base) == list(range(20))
+    assert all(base[i].text == asked[i].user and tuned[i].text == asked[i].user.upper() for i in range(20))
+    assert base[0].finish == "stop"
+    assert base[0].tokens_in == len(asked[0].user.split())
+    assert base[0].usd == 0.0
+    assert base[0].fingerprint
+    assert base[0].seconds is not None
+    assert base[0].rendered_hash != base[1].rendered_hash
+
+
+def test_asking_before_training_is_refused(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
+    with pytest.raises(Refused, match="has not been trained"):
+        list(make_trainer().ask(prompts(1), tuned=True))
+
+
+@pytest.mark.parametrize(("fields", "reason"), [({"existing": "tiny-hosted"}, "exists already"), ({"few_shot": 2}, "stand in the prompt")])
+def test_contestants_with_nothing_to_train(make_trainer: MakeTrainer, sandbox: Sandbox, fields: dict[str, Any], reason: str) -> None:
+    trainer = make_trainer(**fields)
+    trainer.train()
+    report = read_json(trainer.run.folder("h") / "training.json")
+    assert report["status"] == "nothing_to_train"
+    assert reason in report["reason"]
+    assert not sandbox.seen
+    answer = next(iter(dict(trainer.ask(prompts(1), tuned="existing" in fields)).values()))
+    assert answer.text == prompts(1)[0].user
+
+
+def test_recorded_answers_are_not_asked_for(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_text('{"id": "1", "answer": "x"}\n')
+    trainer = make_trainer(provider=None, model="", recorded=str(tmp_path / "answers.jsonl"))
+    trainer.train()
+    assert "recorded earlier" in read_json(trainer.run.folder("h") / "training.json")["reason"]
+    with pytest.raises(Refused, match="recorded"):
+        list(trainer.ask(prompts(1), tuned=True))
+
+
+def test_a_preview_sends_nothing_and_shows_the_request(make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any]) -> None:
+    found = make_trainer(**paid, budget=1.0).preview()
+    assert not sandbox.seen
+    assert [sent["to"] for sent in found["sends"]] == ["files", "files", "fine_tuning/jobs"]
+    assert found["sends"][-1]["method"]["supervised"]["hyperparameters"] == {"n_epochs": 2}
+    assert found["estimate"]["money_usd"] == pytest.approx(found["estimate"]["tokens"]["billed"] * 3e-6)
+    assert found["estimate"]["worst_usd"] >= found["estimate"]["money_usd"]
+    json.dumps(found)
+
+
+@pytest.mark.parametrize("fault", ["403", "model-gone", "region", "balance", "quota", "401"])
+def test_a_refusal_is_one_request_and_the_others_go_on(make_run: MakeRun, sandbox: Sandbox, fault: str) -> None:
+    sandbox.faults.add(f"{fault}@any*all")
+    run = make_run()
+    report = train_or_report(run, run.contestant("h"))
+    assert report["status"] == "refused"
+    assert "HTTP" in report["reason"]
+    assert len(sandbox.seen) == 1
+
+
+@pytest.mark.parametrize("fault", ["403", "model-gone", "region", "balance", "quota", "401"])
+def test_a_refused_answer_is_one_request_and_nothing_spent(make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], fault: str) -> None:
+    sandbox.faults.add(f"{fault}@chat*all")
+    trainer = make_trainer(**paid, budget=5.0, existing="tiny-hosted")
+    with pytest.raises(Refused, match="HTTP"):
+        list(trainer.ask(prompts(40), tuned=True))
+    assert sandbox.seen == ["chat"]
+    assert trainer.ledger.spent_usd == 0.0
+
+
+def test_a_model_that_is_shut_down_is_refused_before_anything_is_sent(make_run: MakeRun, sandbox: Sandbox) -> None:
+    run = make_run(model="acme/tiny-hosted-gone")
+    run.profile.models["acme/tiny-hosted-gone"] = {"id": "tiny-hosted-gone"}
+    report = train_or_report(run, run.contestant("h"))
+    assert report["status"] == "refused"
+    assert "2026-01-14" in report["reason"]
+    assert sandbox.seen == ["models.get"]
+
+
+def test_no_budget_no_paid_call(make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any]) -> None:
+    run = make_run(**paid)
+    assert "budget_usd is 0" in train_or_report(run, run.contestant("h"))["reason"]
+    with pytest.raises(Refused, match="budget_usd is 0"):
+        list(make_trainer(make_run(**paid, existing="tiny-hosted", folder="other")).ask(prompts(1), tuned=True))
+    assert not sandbox.seen
+
+
+def test_a_training_that_the_budget_does_not_hold_is_refused(make_run: MakeRun, sandbox: Sandbox, paid: dict[str, Any]) -> None:
+    run = make_run(**paid, budget=0.0001)
+    assert "budget of 0.0001" in train_or_report(run, run.contestant("h"))["reason"]
+    assert not sandbox.seen
+
+
+def test_a_paid_training_is_settled_with_what_was_billed(make_trainer: MakeTrainer, paid: dict[str, Any]) -> None:
+    trainer = make_trainer(**paid, budget=1.0)
+    trainer.train()
+    assert read_json(trainer.run.folder("h") / "training.json")["money_usd"] == pytest.approx(2000 * 3e-6)
+    assert trainer.ledger.spent_usd == pytest.approx(2000 * 3e-6)
+
+
+def test_an_unknown_price_is_refused_not_guessed(make_run: MakeRun, paid: dict[str, Any], sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text("[]")
+    run = make_run(**paid, budget=1.0)
+    assert "add a row" in train_or_report(run, run.contestant("h"))["reason"]
+    assert not sandbox.seen
+
+
+def test_the_budget_stops_answers_and_keeps_those_paid_for(make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any]) -> None:
+    trainer = make_trainer(**paid, budget=1.0, existing="tiny-hosted")
+    got: list[tuple[int, float | None]] = []
+    with pytest.raises(BudgetExceeded, match="Raise budget_usd"):
+        got.extend((position, answer.usd) for position, answer in trainer.ask(prompts(200), tuned=True))
+    assert 3 <= len(got) < 200
+    assert sandbox.seen.count("chat") == len(got)
+    assert trainer.ledger.spent_usd == pytest.approx(sum(usd or 0 for _, usd in got))
+    assert trainer.ledger.spent_usd <= 1.0
+
+
+def test_a_bad_file_is_refused_with_its_line_and_nothing_sent(make_run: MakeRun, sandbox: Sandbox) -> None:
+    run = make_run()
+    path = run.folder("h") / "train.jsonl"
+    lines = path.read_text().splitlines()
+    lines[4] = '{"messages": [{"role": "user", "content": "only a question"}]}'
+    path.write_text("\n".join(lines) + "\n")
+    report = train_or_report(run, run.contestant("h"))
+    assert report["status"] == "refused"
+    assert "line 5" in report["reason"]
+    assert not sandbox.seen
+
+
+@pytest.mark.parametrize(("fault", "words"), [("fail-validating", "Line 3"), ("fail-queued", "scheduled"), ("fail-running", "step 2"),
+                                              ("cancel-running", "cancelled")])
+def test_a_failed_job_shows_the_reason_and_is_not_bought_again(make_run: MakeRun, sandbox: Sandbox, fault: str, words: str) -> None:
+    sandbox.faults.add(fault)
+    run = make_run()
+    for _ in range(2):
+        report = train_or_report(run, run.contestant("h"))
+        assert report["status"] == "failed"
+        assert words in report["reason"]
+        assert "intent.json" in report["reason"]
+    assert sandbox.seen.count("jobs.create") == 1
+
+
+def test_an_unknown_model_is_a_failure_of_that_contestant_alone(make_run: MakeRun, sandbox: Sandbox) -> None:
+    run = make_run(model="acme/unheard-of")
+    report = train_or_report(run, run.contestant("h"))
+    assert report["status"] == "refused"
+    assert sandbox.seen == ["models.get"]
+
+
+def test_a_service_that_is_not_there_is_named(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLIB_SANDBOX_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("FTLIB_SANDBOX_KEY", "k-1234567")
+    run = make_run()
+    report = train_or_report(run, run.contestant("h"))
+    assert report["status"] == "failed"
+    assert "cannot be reached" in report["reason"]
+
+
+def test_a_killed_watch_is_taken_up_again(make_trainer: MakeTrainer, sandbox: Sandbox, engine: StubEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.steps, engine.step_s = 20, 0.02
+    trainer = make_trainer()
+    said: list[str] = []
+    monkeypatch.setattr("ftlib.training.hosted.watching.log.info", lambda *args: said.append(args[0] % args[1:]))
+    real, calls = trainer.link().clock.sleep, []
+
+    def interrupt(seconds: float) -> None:
+        calls.append(seconds)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(seconds)
+
+    monkeypatch.setattr(trainer.link().clock, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert any("To cancel it for real: python -m ftlib.training.hosted.cancel" in text for text in said)
+    again = make_trainer(trainer.run)
+    again.train()
+    assert sandbox.seen.count("jobs.create") == 1
+    assert read_json(again.run.folder("h") / "training.json")["status"] == "done"
+
+
+def test_estimates_are_refused_without_files(make_run: MakeRun, make_trainer: MakeTrainer) -> None:
+    run = make_run()
+    (run.folder("h") / "train.jsonl").unlink()
+    with pytest.raises(Refused, match="notebook 02"):
+        make_trainer(run).estimate()
+
+
+def test_failures_are_typed_for_the_chain() -> None:
+    from ftlib.errors import ServiceDown, Unclear
+
+    assert issubclass(ServiceDown, TrainingFailed)
+    assert issubclass(Unclear, TrainingFailed)
