@@ -58,8 +58,11 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
     train = source / "train.jsonl"
     if not train.exists():
         raise DataError(f"{train} does not exist; make it with `ftlib curate RAW --out {source}`.")
+    if out.resolve() == source.resolve():
+        raise DataError(f"{out} holds the records; write the training files to another folder.")
     writer = Writer(task, destination, model=model)
     splits: dict[str, Any] = {}
+    (out / "format.json").unlink(missing_ok=True)
     for name in ("train", "valid"):
         path = source / f"{name}.jsonl"
         (out / path.name).unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""The check of training files: crafted files, each with one rule in it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlib.cli import main
+from ftlib.errors import DataError, ProfileError
+from ftlib.formatting import check as check_module
+from ftlib.formatting.check import check_file, check_text
+from ftlib.formatting.destinations import DESTINATIONS
+from tests.formatting.crafted import ACCEPTED, REJECTED, Case, chat
+
+
+def found(case: Case, tmp_path: Path) -> dict[str, Any]:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(case.data())
+    return check_file(path, destination=case.destination, **case.options)
+
+
+def short(findings: list[dict[str, Any]]) -> set[str]:
+    return {("?" if item["severity"] == "warning" else "") + f"{item['rule']}:{item['line']}" for item in findings}
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: f"{case.destination}, {case.name}")
+def test_good_files_are_accepted(case: Case, tmp_path: Path) -> None:
+    result = found(case, tmp_path)
+    assert result["ok"]
+    assert not result["findings"]
+
+
+@pytest.mark.parametrize("case", REJECTED, ids=lambda case: f"{case.destination}, {case.name}")
+def test_each_rule_finds_its_line_and_no_other_rule_speaks(case: Case, tmp_path: Path) -> None:
+    result = found(case, tmp_path)
+    assert short(result["findings"]) == set(case.expect)
+    assert result["ok"] == all(expected.startswith("?") for expected in case.expect)
+    for item in result["findings"]:
+        assert set(item) == {"line", "rule", "severity", "field", "message", "remedy", "file"}
+        assert item["message"]
+        assert item["remedy"]
+
+
+def test_there_are_enough_crafted_files_and_every_destination_has_both_kinds() -> None:
+    assert len(ACCEPTED) + len(REJECTED) >= 40
+    assert {case.destination.partition(":")[0] for case in ACCEPTED} == set(DESTINATIONS)
+    assert {case.destination.partition(":")[0] for case in REJECTED} == set(DESTINATIONS)
+
+
+def test_field_of_a_finding_names_the_message(tmp_path: Path) -> None:
+    case = next(case for case in REJECTED if case.name == "an unknown key of a message")
+    assert found(case, tmp_path)["findings"][0]["field"] == "messages[1].score"
+
+
+def test_a_file_over_the_size_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    small = replace(DESTINATIONS["openai"], max_bytes=100)
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(ACCEPTED[0].data())
+    assert short(check_file(path, destination=small)["findings"]) == {"size:0"}
+
+
+def test_overlap_with_the_validation_file_and_its_own_findings(tmp_path: Path) -> None:
+    train, valid = tmp_path / "train.jsonl", tmp_path / "held-out.jsonl"
+    train.write_text("".join(json.dumps(chat(n)) + "\n" for n in range(12)))
+    valid.write_text(json.dumps(chat(3)) + "\n" + "{}\n")
+    result = check_file(train, destination="openai", validation=valid)
+    assert short([item for item in result["findings"] if item["file"] == "training"]) == {"?overlap:4"}
+    assert short([item for item in result["findings"] if item["file"] == "validation"]) == {"messages:2"}
+    assert not result["ok"]
+    assert "validation, line 2" in check_text(result)
+
+
+def test_one_example_is_enough_in_a_validation_file(tmp_path: Path) -> None:
+    path = tmp_path / "valid.jsonl"
+    path.write_text(json.dumps(chat(1)) + "\n")
+    assert check_file(path, destination="openai")["ok"]
+    assert not check_file(path, destination="openai", name="train.jsonl")["ok"]
+
+
+def test_without_a_tokenizer_a_long_row_is_a_warning_and_with_one_it_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({"instruction": "Say.", "input": "", "output": "word " * 2000}) + "\n")
+    models = {"id": "x/y", "context": 1000}
+    from ftlib.catalogue import find_model
+
+    model = find_model("mine", {"mine": models})
+    assert short(check_file(path, destination="local", model=model)["findings"]) == {"?context:1"}
+    assert short(check_file(path, destination="local", model=model, tokens=lambda row: 1001)["findings"]) == {"context:1"}
+    assert not check_file(path, destination="local", model=model, tokens=lambda row: 1000)["findings"]
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [(gzip.compress(b"{}"), "gzip"), ('{"a": 1}'.encode("utf-16"), "UTF-16"), (b"PAR1xxxx", "Parquet"), (None, "No such file")],
+)
+def test_files_that_are_no_text_are_refused_with_what_they_are(data: bytes | None, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(DataError, match=what):
+        check_file(path, destination="openai")
+
+
+def test_the_command_exits_0_1_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(ACCEPTED[0].data())
+    assert main(["check", str(path), "--for", "openai", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+    path.write_bytes(next(case for case in REJECTED if case.name == "nine examples").data())
+    assert main(["check", str(path), "--for", "openai", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["findings"][0]["rule"] == "min_examples"
+    assert main(["check", str(tmp_path / "none.jsonl"), "--for", "openai"]) == 2
+    assert main(["check", str(path), "--for", "opnai"]) == 2
+    assert "did you mean 'openai'" in capsys.readouterr().err
+
+
+def test_a_provider_of_ones_own_is_held_to_the_form_but_not_to_the_limits(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(chat(1)) + "\n")
+    assert check_file(path, destination="my-provider")["ok"]
+    path.write_text('{"prompt": "a"}\n')
+    assert not check_file(path, destination="my-provider")["ok"]
+
+
+def test_unknown_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(ACCEPTED[0].data())
+    with pytest.raises(ProfileError, match="gpt-4o-mini-2024-07-18"):
+        check_file(path, destination="openai", model="gpt-4o-mini-2024-07-81")
+
+
+def test_text_counts_what_it_does_not_show(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text("{}\n" * 20)
+    text = check_text(check_file(path, destination="openai"))
+    assert f"and {20 - check_module.SHOWN} more of messages (error)" in text
+
+
+def test_a_hundred_thousand_examples_in_one_pass(tmp_path: Path) -> None:
+    """Streaming: the memory of a pass is the rows' hashes and no more."""
+    import tracemalloc
+
+    path = tmp_path / "train.jsonl"
+    text = "a cup of blue glaze with a handle. " * 10
+    with path.open("w") as handle:
+        for n in range(100_000):
+            handle.write(json.dumps({"messages": [{"role": "user", "content": f"Cup {n}"}, {"role": "assistant", "content": text}]}) + "\n")
+    started = time.perf_counter()
+    result = check_file(path, destination="openai")
+    seconds = time.perf_counter() - started
+    assert result["ok"]
+    assert result["rows"] == 100_000
+    assert seconds < 30
+    half = tmp_path / "half.jsonl"
+    half.write_bytes(b"".join(path.open("rb").readlines()[:20_000]))
+    tracemalloc.start()
+    check_file(half, destination="openai")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < half.stat().st_size / 2
+
+
+def test_the_original_file_is_good(real_data: Path) -> None:
+    result = check_file(real_data / "seed_gpt_training_file.jsonl", destination="openai", model="gpt-4o-mini-2024-07-18")
+    assert result["ok"]
+    assert result["rows"] == 1500

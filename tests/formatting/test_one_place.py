@@ -1,0 +1,57 @@
+"""No other place builds a prompt: messages and turns are written in ``formatting`` alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import ftlib
+
+ROOT = Path(ftlib.__file__).parent
+# what may write messages for another reason than to ask a task's question, and that reason
+DECLARED = {
+    "training/local/rows.py": "puts instruction and input, which Alpaca shows apart, beside the turn that join_turn made",
+    "training/local/template.py": "renders a probe conversation to find the token that ends a turn; holds the Alpaca template",
+    "training/local/tiny.py": "renders the general conversations that a tiny model is pre-trained on",
+    "training/local/prose.py": "writes the general conversations that a tiny model is pre-trained on",
+    "training/sandbox/api.py": "plays the service: reads the messages it is sent and answers with one",
+    "evaluation/judge.py": "asks the judge, which is no contestant",
+}
+
+
+def message_literals(path: Path) -> list[int]:
+    """Lines of dictionaries that name a role and a content, and of chat turns spelled out in a text."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Dict):
+            keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+            if {"role", "content"} <= keys:
+                found.append(node.lineno)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ("### Instruction" in node.value or "### Response" in node.value):
+            found.append(node.lineno)
+    return found
+
+
+def test_messages_are_written_in_one_place() -> None:
+    elsewhere = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in sorted(ROOT.rglob("*.py"))
+        if (lines := message_literals(path)) and path.relative_to(ROOT).as_posix() != "formatting/task.py"
+    }
+    assert set(elsewhere) <= set(DECLARED), "a prompt is built outside formatting/task.py; ask a Task for it, or declare why not"
+
+
+def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
+    path = tmp_path / "sample.py"
+    path.write_text('a = {"role": "user", "content": "x"}\nb = f"### Instruction:\\n{a}"\nc = {"role": "user"}\n')
+    assert message_literals(path) == [1, 2]
+    assert message_literals(ROOT / "formatting" / "task.py")
+
+
+def test_notebooks_build_no_prompt_either() -> None:
+    import json
+
+    for path in (ROOT.parent / "notebooks").glob("*.ipynb"):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            assert cell["cell_type"] != "code" or '"role":' not in source, path.name

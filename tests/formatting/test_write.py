@@ -1,0 +1,138 @@
+"""Writing training files: what is written is always accepted, and what is not written is reported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ftlib.cli import main
+from ftlib.errors import DataError, ProfileError
+from ftlib.files import dump_line, read_json, read_jsonl
+from ftlib.formatting import format_folder, format_run, format_text
+from ftlib.formatting.check import check_file
+from ftlib.profile import load_profile
+from ftlib.runs import Run, StepNeeded
+
+
+def records(*contents: str) -> list[dict[str, str]]:
+    return [{"id": str(n), "title": f"Cup {n}", "content": content} for n, content in enumerate(contents)]
+
+
+def folder(path: Path, rows: list[dict[str, str]], valid: list[dict[str, str]] | None = None) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    for name, some in (("train", rows), ("valid", valid or [])):
+        (path / f"{name}.jsonl").write_text("".join(dump_line(row) + "\n" for row in some), encoding="utf-8")
+    return path
+
+
+GOOD = [f"A cup, number {n}." for n in range(12)]
+
+
+@pytest.mark.parametrize(("to", "destination"), [("chat", "openai"), ("chat", "azure"), ("chat", "together"), ("instruction", "local")])
+def test_what_is_written_is_accepted(to: str, destination: str, tmp_path: Path) -> None:
+    source = folder(tmp_path / "in", records(*GOOD), records("One more."))
+    made = format_folder(source, to=to, task="describe", out=tmp_path / "out", destination=destination)
+    assert made["rows"] == {"train": 12, "valid": 1}
+    assert read_json(tmp_path / "out" / "format.json") == made
+    for name in ("train", "valid"):
+        assert check_file(tmp_path / "out" / f"{name}.jsonl", destination=destination)["ok"]
+
+
+def test_a_row_that_would_be_refused_is_left_out_and_named_never_altered(tmp_path: Path) -> None:
+    bad = records(*GOOD, "a <|endoftext|> b", "  ", "half \ud83d")
+    made = format_folder(folder(tmp_path / "in", bad), to="chat", task="describe", out=tmp_path / "out")
+    assert made["rows"]["train"] == 12
+    assert sum(made["left_out"]["train"]["counts"].values()) == 3
+    assert [row["id"] for row in made["left_out"]["train"]["rows"]] == ["12", "13", "14"]
+    assert "3 rows left out" in format_text(made)
+    kept = [row["messages"][-1]["content"] for row in read_jsonl(tmp_path / "out" / "train.jsonl")]
+    assert kept == GOOD
+
+
+def test_too_few_rows_write_nothing_and_leave_nothing_that_looks_whole(tmp_path: Path) -> None:
+    source = folder(tmp_path / "in", records(*GOOD[:9], "<|fim_suffix|>"))
+    with pytest.raises(DataError, match=r"asks for at least 10 \(1 rows had been left out"):
+        format_folder(source, to="chat", task="describe", out=tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+    assert main(["format", str(source), "--to", "chat", "--out", str(tmp_path / "out")]) == 2
+
+
+def test_an_older_file_does_not_outlive_a_refusal(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    format_folder(folder(tmp_path / "in", records(*GOOD), records("One.")), to="chat", task="describe", out=out)
+    with pytest.raises(DataError):
+        format_folder(folder(tmp_path / "in", records(*GOOD[:3])), to="chat", task="describe", out=out)
+    assert not (out / "train.jsonl").exists()
+    assert not (out / "format.json").exists()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=st.lists(st.one_of(st.text(max_size=20), st.sampled_from(["<|im_end|>", "\ud800", "", "\u2028", "{id}"])), min_size=1, max_size=14))
+def test_every_record_is_written_or_reported(contents: list[str], tmp_path: Path) -> None:
+    source = folder(tmp_path / "in", records(*GOOD, *contents))
+    made = format_folder(source, to="chat", task="describe", out=tmp_path / "out")
+    left = sum(made["left_out"]["train"]["counts"].values()) if made["left_out"] else 0
+    written = list(read_jsonl(tmp_path / "out" / "train.jsonl"))
+    assert len(written) + left == len(GOOD) + len(contents)
+    assert check_file(tmp_path / "out" / "train.jsonl", destination="openai")["ok"]
+    assert {row["messages"][-1]["content"] for row in written} <= {*GOOD, *contents}
+
+
+def test_the_wrong_format_for_a_destination_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="takes instruction rows"):
+        format_folder(folder(tmp_path / "in", records(*GOOD)), to="chat", task="describe", out=tmp_path / "out", destination="local")
+    with pytest.raises(DataError, match="holds the records"):
+        format_folder(tmp_path / "in", to="chat", task="describe", out=tmp_path / "out" / ".." / "in")
+    with pytest.raises(DataError, match="does not exist"):
+        format_folder(tmp_path / "none", to="chat", task="describe", out=tmp_path / "out")
+    with pytest.raises(ProfileError, match="did you mean 'describe'"):
+        format_folder(tmp_path / "in", to="chat", task="descibe", out=tmp_path / "out")
+
+
+def a_run(tmp_path: Path, *overrides: str) -> Run:
+    run = Run.create(tmp_path / "run", load_profile("demo", overrides))
+    folder(run.curated, records(*GOOD), records("One more."))
+    return run
+
+
+def test_a_run_gets_each_contestants_files_in_its_format_and_skips_what_stands(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    format_run(run)
+    local: list[dict[str, Any]] = list(read_jsonl(run.folder("tiny-llama") / "train.jsonl"))
+    hosted: list[dict[str, Any]] = list(read_jsonl(run.folder("tiny-hosted") / "train.jsonl"))
+    assert set(local[0]) == {"instruction", "input", "output", "system"}
+    assert set(hosted[0]) == {"messages"}
+    assert read_json(run.folder("tiny-hosted") / "format.json")["rows"] == {"train": 12, "valid": 1}
+    run.only_look = True
+    format_run(run)  # raises StepNeeded where something would be done
+    run.profile.task = "title"
+    with pytest.raises(StepNeeded, match="task"):
+        format_run(run)
+
+
+def test_contestants_that_train_nothing_get_no_files(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    for contestant in run.profile.contestants:
+        contestant.few_shot = 2
+    format_run(run)
+    assert not run.folder("tiny-llama").exists()
+
+
+def test_a_changed_training_file_is_written_again(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    format_run(run)
+    folder(run.curated, records(*GOOD, "A new cup."), records("One more."))
+    run.only_look = True
+    with pytest.raises(StepNeeded, match="train"):
+        format_run(run)
+
+
+def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = folder(tmp_path / "in", records(*GOOD))
+    assert main(["format", str(source), "--to", "instruction", "--task", "seed-llama", "--out", str(tmp_path / "out"), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["task"] == "seed-llama"
