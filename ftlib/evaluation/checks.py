@@ -11,7 +11,7 @@ from ftlib.evaluation.words import unicode_words
 
 _FENCE = re.compile(r"^```\w*\n(.*?)\n```$", re.S)
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+\S", re.M)
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 _NONSENSE = re.compile(
     r"\b(?:can ?not|can['’]t|unable|impossible|no (?:meaning|sense|answer|such)|"
     r"not (?:make sense|possible|meaningful|a real|exist|clear|understand|sure)|"
@@ -44,17 +44,18 @@ def _starts(answer: str, check: Mapping[str, Any]) -> bool:
 
 
 def _number(answer: str, check: Mapping[str, Any]) -> bool:
-    """The last number in the answer is the given one."""
+    """The last number in a short answer is the given one."""
     found = _NUMBER.findall(answer)
-    return bool(found) and float(found[-1].replace(",", "")) == float(check["value"])
+    return bool(found) and len(unicode_words(answer)) <= 12 and float(found[-1].replace(",", "")) == float(check["value"])
 
 
 def _list(answer: str, check: Mapping[str, Any]) -> bool:
-    """As many list items as asked: bullets or numbers, else lines, else commas."""
-    bullets = len(_BULLET.findall(answer))
-    lines = [line for line in answer.splitlines() if line.strip()]
-    count = bullets or (len(lines) if len(lines) > 1 else len([part for part in answer.split(",") if part.strip()]))
-    return count == check["items"] and _holds(answer, {"all": check.get("all", [])})
+    """As many short list items as asked (bullets or numbers, else lines, else commas), each holding a word of ``of`` where given."""
+    lines = [_BULLET.sub("", line) for line in answer.splitlines() if line.strip()]
+    parts = [unicode_words(part) for part in (lines if len(lines) > 1 else answer.split(","))]
+    wanted = set(check.get("of", ()))
+    fits = all(0 < len(part) <= check.get("most_words_each", 4) and (not wanted or wanted.intersection(part)) for part in parts)
+    return fits and len(parts) == check["items"] and _holds(answer, {"all": check.get("all", [])})
 
 
 def _json(answer: str, check: Mapping[str, Any]) -> bool:

@@ -33,7 +33,9 @@ def test_wilson_of_a_published_example():
 
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemar_equals_statsmodels_exact(only_a, only_b):
-    assert ours.mcnemar(only_a, only_b) == pytest.approx(their_mcnemar([[5, only_a], [only_b, 7]], exact=True).pvalue if only_a + only_b else 1, rel=1e-9)
+    assert ours.mcnemar(only_a, only_b) == pytest.approx(
+        their_mcnemar([[5, only_a], [only_b, 7]], exact=True).pvalue if only_a + only_b else 1, rel=1e-9
+    )
 
 
 def test_mcnemar_of_many_discordant_pairs():

@@ -1,0 +1,111 @@
+"""Degenerate answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftlib.evaluation.flags import KINDS, LIMITS, find_flags, own_flags
+from ftlib.evaluation.items import Given, Item
+
+ITEM = Item("1", "A sturdy lamp of oak with a long cable.", "Oak desk lamp 40 W")
+GOOD = "This desk lamp is made of solid oak and takes a bulb of 40 watts."
+PROMPT = "Write the description of the product that has this title.\n\nOak desk lamp 40 W"
+
+
+def flags_of(text: str | None, finish: str = "stop", language: str = "en", item: Item = ITEM) -> set[str]:
+    return own_flags(item, Given("1", text, finish), PROMPT, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "empty"),
+        (" \n", "empty"),
+        (None, "empty"),
+        ("Oak lamp.", "too_short"),
+        ("The oak lamp is a lamp. " * 6, "looping"),
+        ("Oak desk lamp 40 W", "echo"),
+        ("Write the description of the product that has this title", "echo"),
+        ("I have reviewed this book.", "generic"),
+        ("The book is called Oak desk lamp 40 W.", "generic"),
+        ("An oak desk lamp.<|im_end|>\n", "template_tokens"),
+        ("### Response:\nAn oak desk lamp of 40 W.", "template_tokens"),
+        ("ChatCompletionMessage(content='An oak desk lamp', refusal=None, role='assistant')", "pasted_repr"),
+        ("{'role': 'assistant', 'content': 'An oak lamp'}", "pasted_repr"),
+        ("A lâmpada de mesa é feita de carvalho e não precisa de mais que uma tomada para funcionar com 40 W", "wrong_language"),
+        ("Лампа из дуба для письменного стола с длинным кабелем и лампой", "wrong_language"),
+        ("A fine chair for the garden and for the house.", "nothing_of_title"),
+        ("An oak lamp &amp; its cable, 40 W", "markup"),
+        ("An <b>oak</b> lamp of 40 W", "markup"),
+        ("An oak lamp \\u2013 for the desk", "markup"),
+        ("**Oak lamp** for the desk, 40 W", "markup"),
+    ],
+)
+def test_each_kind_is_seen(text, kind):
+    assert kind in flags_of(text)
+
+
+def test_a_good_answer_has_none():
+    assert flags_of(GOOD) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This oak lamp is called the best of its kind by many & it costs < 40 dollars at 5 * 8 W.",
+        "A list of what this desk lamp offers: light, warmth, and 40 W of oak; no more than that is needed in a study or in a bedroom.",
+        "I recommend that you read by this oak lamp of 40 W in the evening when the house is quiet, since its light is soft and even.",
+    ],
+)
+def test_what_only_looks_degenerate_is_not_flagged(text):
+    assert flags_of(text) == set()
+
+
+def test_a_long_ordinary_text_does_not_loop():
+    text = " ".join(f"The lamp number {i} was made in the year {1900 + i} by the workshop in street {3 * i} for customer {7 * i}." for i in range(40))
+    assert "looping" not in flags_of(" ".join(dict.fromkeys(text.split())))
+
+
+def test_a_loop_of_one_character_is_seen_by_its_compression():
+    assert "looping" in flags_of("a" * 500)
+
+
+def test_cut_needs_the_limit_and_an_open_sentence():
+    assert "cut" in flags_of("This oak desk lamp of 40 W is made by", "length")
+    assert "cut" not in flags_of(GOOD, "length")
+    assert "cut" not in flags_of("This oak desk lamp of 40 W is made by", "stop")
+
+
+def test_a_portuguese_answer_to_a_portuguese_task_is_right():
+    text = "A lâmpada de mesa é feita de carvalho e não precisa de mais que uma tomada para funcionar com 40 W"
+    assert "wrong_language" not in flags_of(text, language="pt")
+    assert "wrong_language" in flags_of("This desk lamp is made of solid oak and it takes a bulb of 40 watts.", language="pt")
+    assert "wrong_language" not in flags_of(text, language="xx")  # a language without a list is not judged
+
+
+def find(texts: list[str], training: list[str] | None = None) -> list[set[str]]:
+    items = [Item(str(i), "", f"thing {i}") for i in range(len(texts))]
+    answers = {"s": [Given(str(i), text) for i, text in enumerate(texts)]}
+    return find_flags(items, answers, prompts=lambda item: "", language="en", training=training)[0]["s"]
+
+
+def test_the_same_answer_to_different_questions():
+    rows = find(["One and the same answer, thing.", "one and the same answer thing", "Another answer altogether, thing."])
+    assert ["same_answer" in row for row in rows] == [True, True, False]
+
+
+def test_the_commonest_opening():
+    rows = find([f"This is a product number {i}" for i in range(3)] + ["Something else is said about it"])
+    assert ["common_opening" in row for row in rows] == [True, True, True, False]
+
+
+def test_memorised_is_twenty_words_in_a_row():
+    size = int(LIMITS["memorised_words"])
+    run = [f"w{i}" for i in range(size)]
+    rows = find([" ".join(["x", *run, "y"]), " ".join([*run[:-1], "z"])], ["unrelated text", " ".join(["a", *run, "b"])])
+    assert ["memorised" in row for row in rows] == [True, False]
+
+
+def test_every_kind_is_explained():
+    assert len(KINDS) >= 13
+    assert all(KINDS.values())

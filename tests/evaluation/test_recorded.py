@@ -1,0 +1,112 @@
+"""`ftlib score` on files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ftlib.cli import main
+from ftlib.errors import DataError, ProfileError
+from ftlib.evaluation import score_files, scores_text
+from ftlib.files import read_jsonl, write_jsonl
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    rows = [{"id": str(i), "title": f"oak lamp {i}", "reference": f"The oak lamp {i} stands on a desk and gives light."} for i in range(6)]
+    paths = {name: tmp_path / f"{name}.jsonl" for name in ("references", "good", "bad", "train")}
+    write_jsonl(paths["references"], rows)
+    write_jsonl(paths["good"], [{"id": row["id"], "answer": row["reference"][:-7]} for row in rows])
+    write_jsonl(paths["bad"], [{"id": row["id"], "answer": "I have reviewed this book."} for row in rows])
+    return paths
+
+
+def test_json_holds_what_is_promised(files, tmp_path, capsys):
+    out = tmp_path / "items.jsonl"
+    arguments = [
+        "--references",
+        str(files["references"]),
+        "--answers",
+        str(files["good"]),
+        str(files["bad"]),
+        "--resamples",
+        "100",
+        "--out",
+        str(out),
+    ]
+    assert main(["score", *arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    metric = found["systems"]["good"]["metrics"]["rougeL"]
+    assert {"value", "low", "high", "n", "signature"}.issubset(metric)
+    assert "tok:unicode" in metric["signature"]
+    assert found["systems"]["bad"]["flags"]["generic"] == {"rate": 1.0, "low": pytest.approx(0.61, abs=0.01), "high": 1.0, "count": 6, "n": 6}
+    assert found["systems"]["bad"]["flags"]["same_answer"]["rate"] == 1
+    pair = next(row for row in found["pairs"] if row["metric"] == "rougeL")
+    assert (pair["a"], pair["b"]) == ("good", "bad")
+    assert pair["low"] > 0
+    assert pair["p"] < 0.05
+    assert len(list(read_jsonl(out))) == 12
+    assert main(["score", *arguments]) == 0
+    assert "good - bad: +" in capsys.readouterr().out
+
+
+def test_a_seed_gives_the_same_figures_again(files):
+    once, again = (score_files(files["references"], [files["good"], files["bad"]], resamples=200, seed=7) for _ in range(2))
+    assert once == again
+    assert score_files(files["references"], [files["good"], files["bad"]], resamples=200, seed=8)["pairs"] != once["pairs"]
+
+
+@pytest.mark.parametrize("shape", ["content", "output", "messages"])
+def test_memorised_from_any_training_file(files, shape):
+    text = " ".join(f"word{i}" for i in range(30))
+    row = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": text}]} if shape == "messages" else {shape: text}
+    write_jsonl(files["train"], [row])
+    write_jsonl(files["bad"], [{"id": str(i), "answer": text if i else "oak"} for i in range(6)])
+    found = score_files(files["references"], [files["bad"]], train=files["train"], resamples=50)
+    assert found["systems"]["bad"]["flags"]["memorised"]["count"] == 5
+
+
+def test_errors_exit_with_2_and_one_sentence(files, tmp_path, capsys):
+    write_jsonl(files["bad"], [{"id": "9", "answer": "x"}])
+    assert main(["score", "--references", str(files["references"]), "--answers", str(files["bad"])]) == 2
+    said = capsys.readouterr().err
+    assert "ids '0', '1', '2', '3', '4' and 1 more have no answer; ids '9' have no reference" in said
+    assert "Traceback" not in said
+    with pytest.raises(ProfileError, match="did you mean 'rougeL'"):
+        score_files(files["references"], [files["good"]], metrics=["rougel"])
+    with pytest.raises(DataError, match="neither content, output nor messages"):
+        score_files(files["references"], [files["good"]], train=files["references"].with_name("bad.jsonl"), resamples=50)
+
+
+def test_files_of_the_same_name_are_told_apart_by_their_folder(files, tmp_path):
+    for name in ("one", "two"):
+        write_jsonl(tmp_path / name / "answers.jsonl", list(read_jsonl(files["good"])))
+    found = score_files(files["references"], [tmp_path / "one" / "answers.jsonl", tmp_path / "two" / "answers.jsonl"], resamples=50)
+    assert list(found["systems"]) == ["one/answers", "two/answers"]
+    with pytest.raises(DataError, match="the same name"):
+        score_files(files["references"], [files["good"], files["good"]], resamples=50)
+
+
+def test_the_answers_of_the_original_project(real_data, tmp_path):
+    """Its eleven pairs: the loops and the generic answers are flagged, and so are texts pasted as an object's repr."""
+    rows = list(read_jsonl(real_data / "seed_answers_11.jsonl"))
+    write_jsonl(tmp_path / "r.jsonl", [{"id": str(i), "title": row["title"], "reference": row["reference"]} for i, row in enumerate(rows)])
+    for name in ("finetuned", "base"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"id": str(i), "answer": row[name]} for i, row in enumerate(rows)])
+    pasted = [
+        {"id": str(i), "answer": f"ChatCompletionMessage(content={row['base']!r}, refusal=None, role='assistant')"} for i, row in enumerate(rows)
+    ]
+    write_jsonl(tmp_path / "pasted.jsonl", pasted)
+    found = score_files(
+        tmp_path / "r.jsonl", [tmp_path / f"{n}.jsonl" for n in ("finetuned", "base", "pasted")], resamples=500, out=tmp_path / "items.jsonl"
+    )
+    flags = {(row["system"], int(row["id"])): set(row["flags"]) for row in read_jsonl(tmp_path / "items.jsonl")}
+    looping = {key for key, kinds in flags.items() if "looping" in kinds and key[0] != "pasted"}
+    assert looping == {("base", 1), ("finetuned", 6)}
+    generic = {number for (system, number), kinds in flags.items() if system == "base" and "generic" in kinds}
+    assert {0, 2, 3, 5, 6}.issubset(generic)
+    assert all("pasted_repr" in flags["pasted", i] for i in range(11))
+    assert found["systems"]["finetuned"]["metrics"]["rougeL"]["value"] > found["systems"]["base"]["metrics"]["rougeL"]["value"]
+    assert "Smallest rougeL difference that 11 items can show" in scores_text(found)

@@ -1,0 +1,122 @@
+"""A whole scoring: the laws that hold whatever the texts, and what a summary says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ftlib.errors import ProfileError
+from ftlib.evaluation.items import Given, Item
+from ftlib.evaluation.metrics import NAMES, measure
+from ftlib.evaluation.score import Settings, item_rows, score
+
+ALL = [name for name in NAMES if name != "semantic"]
+TEXT = st.text(alphabet=st.sampled_from("ab cd éñ 中 1 2."), max_size=25)
+PROPERTY = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+
+
+def items(references: list[str]) -> list[Item]:
+    return [Item(str(i), text, f"title {i} of {text[:5]}") for i, text in enumerate(references)]
+
+
+def answers(texts: list[str | None]) -> list[Given]:
+    return [Given(str(i), text, "stop") for i, text in enumerate(texts)]
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8))
+@PROPERTY
+def test_identical_systems_differ_by_nothing(pairs):
+    given_ = answers([a for a, _ in pairs])
+    found = score(items([r for _, r in pairs]), {"a": given_, "other": answers(["x"] * len(pairs)), "b": given_}, Settings(ALL, resamples=60)).summary
+    same = [row for row in found["pairs"] if (row["a"], row["b"]) == ("a", "b")]
+    assert same
+    for row in same:
+        assert (row["difference"], row["low"], row["high"], row["p"], row["p_permutation"], row["p_holm"]) == (0, 0, 0, 1, 1, 1)
+    assert all(row["p"] == 1 for row in found["mcnemar"] if (row["a"], row["b"]) == ("a", "b"))
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=2, max_size=8))
+@PROPERTY
+def test_swapping_two_systems_negates(triples):
+    one, two = answers([a for a, _, _ in triples]), answers([b for _, b, _ in triples])
+    questions = items([r for _, _, r in triples])
+    forth = score(questions, {"x": one, "y": two}, Settings(ALL, resamples=60)).summary["pairs"]
+    back = score(questions, {"x": two, "y": one}, Settings(ALL, resamples=60)).summary["pairs"]
+    for f, b in zip(forth, back, strict=True):
+        assert f["difference"] == pytest.approx(-b["difference"], abs=1e-8)
+        assert (f["low"], f["high"]) == pytest.approx((-b["high"], -b["low"]), abs=1e-8)
+        assert (f["p"], f["p_permutation"]) == pytest.approx((b["p"], b["p_permutation"]), abs=1e-9)
+
+
+def test_an_answer_equal_to_its_reference_has_100_in_everything():
+    texts = ["The blue lamp has 2 switches and a long cable.", "Um vaso de barro, feito à mão.", "用中文写的一句话。"]
+    questions = [Item(str(i), text, text) for i, text in enumerate(texts)]
+    found = score(questions, {"perfect": answers(list(texts))}, Settings(ALL, resamples=100)).summary["systems"]["perfect"]["metrics"]
+    for name, metric in found.items():
+        if metric["unit"] in ("points", "percent") and "google" not in name:
+            assert (metric["value"], metric["low"], metric["high"]) == pytest.approx((100, 100, 100)), name
+    assert found["length_ratio"]["value"] == 1
+
+
+def test_failed_items_are_counted_and_score_as_declared():
+    questions = items(["a b c d"] * 4)
+    four = answers(["a b c d", None, "a b c d", ""])
+    found = score(questions, {"s": four}, Settings(["rougeL", "chrf"], resamples=50)).summary["systems"]["s"]
+    assert (found["failed"], found["n"], found["metrics"]["rougeL"]["n"], found["metrics"]["rougeL"]["value"]) == (1, 4, 4, 50)
+    assert found["flags"]["empty"] == pytest.approx({"rate": 0.5, "low": 0.1500, "high": 0.8500, "count": 2, "n": 4}, abs=1e-4)
+    half = score(questions, {"s": four}, Settings(["rougeL"], resamples=50, failed_score=40)).summary["systems"]["s"]
+    assert half["metrics"]["rougeL"]["value"] == 60
+    rows = list(item_rows(questions, {"s": four}, score(questions, {"s": four}, Settings(["rougeL"], resamples=50))))
+    assert [row["failed"] for row in rows] == [False, True, False, False]
+
+
+def test_item_means_are_the_systems_figure_and_totals_make_a_corpus_figure():
+    questions = items(["a b c d", "e f"])
+    made = measure(questions, {"s": answers(["a b", "e f g h"])}, ["rouge1", "length_ratio", "chrf"])
+    assert made["rouge1"].values["s"] == pytest.approx([200 / 3, 200 / 3])
+    assert made["length_ratio"].values["s"] == pytest.approx([0.5, 2])
+    assert float(made["length_ratio"].figure(made["length_ratio"].statistics["s"].sum(0))) == 1  # 6 words of 6, not the mean of 0.5 and 2
+
+
+def test_titles_without_content_words_are_left_out_of_faithfulness():
+    questions = [Item("1", "x", "The of"), Item("2", "x", "Red lamp 40 W"), Item("3", "x", None)]
+    made = measure(questions, {"s": answers(["a", "a lamp of 40 watts", "b"])}, ["title_faithfulness"])["title_faithfulness"]
+    assert np.isnan(made.values["s"]).tolist() == [True, False, True]
+    assert made.values["s"][1] == pytest.approx(100 * 2 / 3)  # red, lamp, 40
+
+
+def test_near_equal_titles_are_one_cluster():
+    questions = [Item(str(i), "a b c", title) for i, title in enumerate(["The big blue lamp of oak", "the BIG blue lamp, of oak!", "A chair", ""])]
+    assert score(questions, {"s": answers(["a"] * 4)}, Settings(["rougeL"], resamples=50)).summary["settings"]["clusters"] == 3
+
+
+def test_what_cannot_be_known_has_its_reason():
+    found = score([Item("1", "a b")], {"s": [Given("1", "a b")]}, Settings(["rougeL", "title_faithfulness"], resamples=50)).summary["systems"]["s"]
+    assert set(found["na"]) == {"metrics.title_faithfulness", "flags.memorised", "flags.nothing_of_title", "flags.cut"}
+    assert "cut" not in found["flags"]
+
+
+def test_the_smallest_difference_shrinks_with_the_root_of_the_number_of_items():
+    rng = np.random.default_rng(1)
+
+    def smallest(n: int) -> float:
+        texts = [[" ".join(rng.choice(list("abcdefgh"), 6)) for _ in range(n)] for _ in range(3)]
+        questions = [Item(str(i), text, f"{i}") for i, text in enumerate(texts[0])]
+        return score(questions, {"x": answers(texts[1]), "y": answers(texts[2])}, Settings(["rougeL"], resamples=2000)).summary[
+            "smallest_difference"
+        ]["value"]
+
+    assert smallest(400) == pytest.approx(smallest(100) / 2, rel=0.25)
+
+
+def test_a_primary_metric_that_is_not_measured_is_refused():
+    with pytest.raises(ProfileError, match="not among the metrics rouge1"):
+        score([Item("1", "a")], {"s": [Given("1", "a")]}, Settings(["rouge1"], "rougeL"))
+
+
+def test_trivial_systems_are_not_tested_against_each_other():
+    three = {"model": answers(["a"]), "echo": answers(["b"]), "constant": answers(["c"])}
+    pairs = score(items(["a"]), three, Settings(["rougeL"], resamples=50, trivial=["echo", "constant"])).summary["pairs"]
+    assert [(row["a"], row["b"]) for row in pairs] == [("model", "echo"), ("model", "constant")]

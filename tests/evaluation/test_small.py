@@ -1,0 +1,158 @@
+"""Trivial systems, near-equal titles, checks of the retention probe, bleeding, costs, seeds, semantic similarity."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from ftlib.errors import Refused
+from ftlib.evaluation.bleeding import blurbs
+from ftlib.evaluation.checks import CHECKS, passes
+from ftlib.evaluation.costs import quantile
+from ftlib.evaluation.likelihood import bits_per_byte
+from ftlib.evaluation.questions import probe, probe_rows
+from ftlib.evaluation.seeds import spread
+from ftlib.evaluation.semantic import embed, semantic
+from ftlib.evaluation.similar import clusters
+from ftlib.evaluation.trivial import Index, answer_trivially, most_typical
+from ftlib.evaluation.words import unicode_words
+from ftlib.formatting.task import load_task
+
+RIGHT = json.loads(Path(__file__).with_name("right_answers.json").read_text("utf-8"))  # one right answer to each retention item
+BLURB = (
+    "This beautifully written volume offers readers a sweeping account of life in 1931, with 12 illustrations, and a foreword by the author himself."
+)
+
+
+def test_sixty_retention_items_each_pass_a_right_answer_and_fail_a_blurb():
+    rows = probe("retention")
+    assert len(rows) == len({row["id"] for row in rows}) == 60
+    assert len({row["kind"] for row in rows}) == 8
+    assert {row["check"]["type"] for row in rows} == set(CHECKS)
+    for row in rows:
+        assert passes(RIGHT[row["id"]], row["check"]), row["id"]
+        assert not passes(BLURB, row["check"]), row["id"]
+        assert not passes("", row["check"])
+        assert not passes(None, row["check"])
+
+
+def test_a_right_answer_to_one_item_passes_few_others():
+    """The checks look at the answer: but for equal numbers hardly any right answer passes another item's check."""
+    rows = [row for row in probe("retention") if row["kind"] not in ("nonsense", "yes-no", "list")]
+    wrong = sum(passes(RIGHT[a["id"]], b["check"]) for a, b in itertools.permutations(rows, 2))
+    assert wrong <= 8
+
+
+def test_neutral_texts():
+    rows = probe("neutral")
+    assert len(rows) == 24
+    assert all(row["start"].endswith(".") and len(row["rest"].encode()) > 80 for row in rows)
+
+
+def test_few_probe_rows_are_of_all_kinds(make_run):
+    chosen = Counter(row["kind"] for row in probe_rows(make_run(probe_items=16), "retention"))
+    assert set(chosen.values()) == {2}
+    assert len(chosen) == 8
+
+
+def test_trivial_systems():
+    task = load_task("describe")
+    train = [
+        {"id": str(i), "title": t, "content": c}
+        for i, (t, c) in enumerate([("red oak lamp", "A lamp of oak."), ("blue chair", "A chair to sit on."), ("green lamp", "A lamp of tin.")])
+    ]
+    test = [{"id": "9", "title": "Blue chairs and a chair", "content": "?"}, {"id": "8", "title": "zzz", "content": "?"}]
+    assert answer_trivially("echo", task, test, train) == ["Blue chairs and a chair", "zzz"]
+    assert answer_trivially("nearest", task, test, train) == ["A chair to sit on.", "A lamp of oak."]
+    assert answer_trivially("constant", task, test, train) == ["A lamp of oak."] * 2
+    assert most_typical(["a b", "a b c", "x"]) == "a b"
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6).map(" ".join), min_size=2, max_size=8),
+    st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6).map(" ".join),
+)
+@settings(deadline=None)
+def test_the_nearest_text_is_scikit_learns(texts, query):
+    theirs = TfidfVectorizer(tokenizer=unicode_words, token_pattern=None, sublinear_tf=True)
+    scores = (theirs.fit_transform(texts) @ theirs.transform([query]).T).toarray()[:, 0]
+    assert scores[Index(texts).nearest(query)] == pytest.approx(scores.max())
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=7).map(" ".join), min_size=1, max_size=14))
+def test_clusters_are_those_of_comparing_all_with_all(titles):
+    sets = [frozenset(title.split()) for title in titles]
+    label = list(range(len(titles)))
+    for i, j in itertools.combinations(range(len(titles)), 2):
+        if sets[i] and len(sets[i] & sets[j]) >= 0.8 * len(sets[i] | sets[j]):
+            label = [label[i] if other == label[j] else other for other in label]
+    found = clusters(titles)
+    assert all((found[i] == found[j]) == (label[i] == label[j]) for i, j in itertools.combinations(range(len(titles)), 2))
+
+
+def test_bleeding_needs_the_training_texts_own_words():
+    training = ["a sweeping account of life in the old town with a foreword by the author"]
+    answers = ["a sweeping account of life in the old town", "Lyon is a city in France, and Paris is one too.", "a sweeping account", None]
+    assert blurbs(answers, ["?"] * 4, training) == [True, False, False, False]
+    assert blurbs(answers[:1], ["copy: a sweeping account of life in the old town"], training) == [False]
+
+
+def test_a_uniform_byte_model_has_8_bits_per_byte():
+    assert bits_per_byte(1000 * np.log(256), 1000) == pytest.approx(8)
+    with pytest.raises(ValueError, match="0 bytes"):
+        bits_per_byte(1, 0)
+
+
+def test_quantiles_of_latency():
+    assert quantile([], 0.5) is None
+    assert [quantile([1, 2, 3, 4], share) for share in (0.5, 0.95, 1)] == [3, 4, 4]
+
+
+def test_seeds_of_one_model_are_a_group(make_run):
+    contestants = [{"name": f"m{seed}", "trainer": "local", "model": "tiny-llama", "seed": seed} for seed in (1, 2, 3)]
+    run = make_run([*contestants, {"name": "x", "trainer": "local", "model": "other"}])
+    systems = {
+        f"{c.name}.tuned": {"metrics": {"rougeL": {"value": value}}} for c, value in zip(run.profile.contestants, (10, 12, 14, 50), strict=True)
+    }
+    found = spread(run, systems, "rougeL")
+    assert found["na"] is None
+    (group,) = found["groups"]
+    assert (group["seeds"], group["mean"], group["sd"], group["low"], group["high"]) == ([1, 2, 3], 12, 2, 10, 14)
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder(tmp_path_factory):
+    """A BERT of a few thousand parameters, untrained."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "lamp": 2, "chair": 3, "oak": 4}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=5, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_semantic_similarity_of_equal_texts_is_100_and_names_its_model(tiny_encoder):
+    from ftlib.evaluation.items import Given, Item
+
+    items = [Item("1", "oak lamp"), Item("2", "chair")]
+    metric = semantic(items, {"s": [Given("1", "oak lamp"), Given("2", None)]}, str(tiny_encoder), 0.0)["semantic"]
+    assert metric.values["s"] == pytest.approx([100, 0], abs=1e-4)
+    assert "revision:" in metric.signature
+    vectors, _ = embed(["lamp", "oak lamp chair"], str(tiny_encoder))
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1])
+    with pytest.raises(Refused, match="cannot be loaded"):
+        embed(["x"], str(tiny_encoder / "nothing"))
