@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -41,15 +42,20 @@ class TokenCounter:
 
     def __init__(self, encoding: str, *, fast: bool = True) -> None:
         self.encoding = encoding
-        self.reference = tiktoken_encoding(encoding)
-        self._fast: Any
-        self._fast, self.name = _gigatoken(encoding, self.reference) if fast else (None, f"tiktoken {_version('tiktoken')}")
+        self._fast: Any = None
+        self._reference: Any = new_encoding(encoding)
+        self.name = f"tiktoken {_version('tiktoken')}"
+        if fast:
+            expected = [len(self._reference.encode_ordinary(text)) for text in SELF_CHECK]
+            self._fast, self.name = _gigatoken(encoding, expected)
+        if self._fast is not None:
+            self._reference = None  # 80 MB
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text; a special token's spelling in a text counts as the ordinary text that it is."""
         if self._fast is not None:
             return _fast_counts(self._fast, list(texts))
-        encode = self.reference.encode_ordinary
+        encode = self._reference.encode_ordinary
         return [len(encode(text)) for text in texts]
 
     def fill(self, records: Sequence[Record]) -> None:
@@ -86,15 +92,21 @@ def ranks_file(encoding: str) -> Path:
 
 @lru_cache(maxsize=8)
 def tiktoken_encoding(encoding: str) -> Any:
-    """A ``tiktoken.Encoding`` without any download. Raises ProfileError for an encoding that we have no ranks of."""
+    """A ``tiktoken.Encoding`` without any download, made once. Raises ProfileError for an encoding that we have no ranks of."""
+    return new_encoding(encoding)
+
+
+def new_encoding(encoding: str) -> Any:
+    """A ``tiktoken.Encoding`` without any download, which the caller alone holds."""
     if encoding not in RANKS:
         raise ProfileError(f"There is no encoding {encoding!r}{nearest(encoding, list(RANKS))}.")
     import tiktoken
+    from tiktoken_ext import openai_public
 
     before = os.environ.get("TIKTOKEN_CACHE_DIR")
     os.environ["TIKTOKEN_CACHE_DIR"] = str(ranks_file(encoding).parent)
     try:
-        return tiktoken.get_encoding(encoding)
+        return tiktoken.Encoding(**getattr(openai_public, encoding)())
     finally:
         if before is None:
             del os.environ["TIKTOKEN_CACHE_DIR"]
@@ -102,8 +114,8 @@ def tiktoken_encoding(encoding: str) -> Any:
             os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
-def _gigatoken(encoding: str, reference: Any) -> tuple[Any, str]:
-    """gigatoken's tokenizer, or None, and the name of what counts: it must agree with tiktoken on every self-check text."""
+def _gigatoken(encoding: str, expected: list[int]) -> tuple[Any, str]:
+    """gigatoken's tokenizer, or None, and the name of what counts: it must count the self-check's texts as tiktoken does."""
     slow = f"tiktoken {_version('tiktoken')}"
     try:
         import gigatoken
@@ -112,7 +124,9 @@ def _gigatoken(encoding: str, reference: Any) -> tuple[Any, str]:
     # without special_tokens={} the text "<|endoftext|>" would be one token
     fast = gigatoken.Tokenizer.from_tiktoken(str(ranks_file(encoding)), pretokenizer=RANKS[encoding][2], special_tokens={})
     name = f"gigatoken {_version('gigatoken')}"
-    if _fast_counts(fast, SELF_CHECK) != [len(reference.encode_ordinary(text)) for text in SELF_CHECK]:
+    with ThreadPoolExecutor(1) as pool:  # each thread that counts keeps a cache of 50 MB; this one's goes with the thread
+        counted = pool.submit(_fast_counts, fast, SELF_CHECK).result()
+    if counted != expected:
         log.warning("%s does not count as tiktoken does; tiktoken counts.", name)
         return None, f"{slow} ({name} failed the self-check)"
     return fast, f"{name} (agrees with {slow} on {len(SELF_CHECK)} texts)"
