@@ -205,7 +205,7 @@ def read_yaml(name: str, folder: str, kind: str) -> tuple[Any, str]:
         raise ProfileError(f"There is no {kind} {name!r}: no file of that name, and not built in{nearest(name, builtin_names(folder))}.")
     try:
         return yaml.safe_load(text), where
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ProfileError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', error)}).") from error
