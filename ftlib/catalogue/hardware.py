@@ -135,11 +135,13 @@ def against_published() -> list[dict[str, Any]]:
         assert model.parameters is not None
         memory = memory_bytes(model.shape, batch=2, longest=point.longest)["total"] / GB
         step = seconds(model.parameters, 8 * point.tokens, DEVICES["t4"])
-        rows.append({
-            "model": point.model,
-            "memory_error": memory / point.gigabytes - 1 if point.gigabytes else None,
-            "time_error": step / point.seconds - 1 if point.seconds else None,
-        })
+        rows.append(
+            {
+                "model": point.model,
+                "memory_error": memory / point.gigabytes - 1 if point.gigabytes else None,
+                "time_error": step / point.seconds - 1 if point.seconds else None,
+            }
+        )
     return rows
 
 

@@ -19,8 +19,22 @@ def _special(*names: str, more: str = "") -> re.Pattern[str]:
 
 # texts that a family's tokenizer reads as commands: they would cut or bend a turn, and OpenAI fails the job for them
 SPECIAL = {
-    "gpt": _special("endoftext", "endofprompt", "fim_prefix", "fim_middle", "fim_suffix", "im_start", "im_end", "im_sep", "start", "end", "message",
-                    "channel", "return", "call"),
+    "gpt": _special(
+        "endoftext",
+        "endofprompt",
+        "fim_prefix",
+        "fim_middle",
+        "fim_suffix",
+        "im_start",
+        "im_end",
+        "im_sep",
+        "start",
+        "end",
+        "message",
+        "channel",
+        "return",
+        "call",
+    ),
     "llama": _special("begin_of_text", "end_of_text", "start_header_id", "end_header_id", "eot_id", "eom_id", "python_tag"),
     "qwen2": _special("endoftext", "im_start", "im_end"),
     "qwen3": _special("endoftext", "im_start", "im_end", more=r"|</?think>|</?tool_call>"),

@@ -10,8 +10,10 @@ Json = dict[str, Any]
 def estimate_text(found: Json) -> str:
     """What is spent, on what, and how it was worked out."""
     lines = _file(found) if found["kind"] == "file" else _profile(found)
-    lines += [f"price: {row['provider']} {row['model']} {row['unit']}: {row['usd']:g} dollars per {row['per']:,.0f}, {row['date']}, {row['source']}"
-              for row in found["prices"]]
+    lines += [
+        f"price: {row['provider']} {row['model']} {row['unit']}: {row['usd']:g} dollars per {row['per']:,.0f}, {row['date']}, {row['source']}"
+        for row in found["prices"]
+    ]
     return "\n".join([*lines, *(f"warning: {line}" for line in found["warnings"])])
 
 
@@ -29,8 +31,10 @@ def _profile(found: Json) -> list[str]:
             sets = ", ".join(f"{name} {part['items']}" for name, part in report["answers"].items())
             lines.append(f"    asks {items} questions of each system ({sets}): {_dollars(report, 'answers_cost_usd')}")
         lines += ["    " + line for line in _thousand(report)]
-    lines.append(f"  training {_dollars(found, 'training_cost_usd')}, answers {_dollars(found, 'answers_cost_usd')}, "
-                 f"judge {_dollars(found, 'judge_cost_usd')}, together {_dollars(found, 'total_cost_usd')}")
+    lines.append(
+        f"  training {_dollars(found, 'training_cost_usd')}, answers {_dollars(found, 'answers_cost_usd')}, "
+        f"judge {_dollars(found, 'judge_cost_usd')}, together {_dollars(found, 'total_cost_usd')}"
+    )
     fits = {True: "within", False: "NOT within", None: "not known to be within"}[found["within_budget"]]
     lines.append(f"  {fits} the budget of {found['budget_usd']:g} dollars")
     return [*lines, *(f"  unknown: {line}" for line in found["unknown"])]
@@ -41,8 +45,10 @@ def _training(report: Json) -> list[str]:
         return [f"{key}: {why}" for key, why in report.get("na", {}).items()]
     each = report["tokens_per_example"]
     steps = "" if report["steps"] is None else f", {report['steps']} steps"
-    lines = [f"{report['examples']:,} examples, {each['min']} to {each['max']} tokens (mean {each['mean']}; {report['counted_by']}), "
-             f"{report['epochs']:g} epochs{steps}"]
+    lines = [
+        f"{report['examples']:,} examples, {each['min']} to {each['max']} tokens (mean {each['mean']}; {report['counted_by']}), "
+        f"{report['epochs']:g} epochs{steps}"
+    ]
     if "billed_training_tokens" in report:
         lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {_dollars(report, 'training_cost_usd')}")
     if report.get("seconds") is not None:

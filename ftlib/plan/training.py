@@ -73,8 +73,13 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: s
 def tune_settings(contestant: Contestant) -> TuneSettings:
     """The settings that a local training of this contestant would have."""
     given = {key: getattr(contestant, key) for key in ("epochs", "steps", "batch", "accumulate", "max_length", "quant")}
-    return TuneSettings(**{key: value for key, value in given.items() if value is not None}, r=contestant.lora.r, template=contestant.template,
-                        truncate=contestant.truncate, seed=contestant.seed or 42)
+    return TuneSettings(
+        **{key: value for key, value in given.items() if value is not None},
+        r=contestant.lora.r,
+        template=contestant.template,
+        truncate=contestant.truncate,
+        seed=contestant.seed or 42,
+    )
 
 
 def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, gpu: str, *, revision: str | None = None) -> Json:
@@ -138,7 +143,8 @@ def on_machine(model: Model, settings: TuneSettings, gpu: str, tokens: float, lo
         "reasoning": [
             f"time: 6 x {count / 1e9:.3g} billion parameters x {tokens:,.0f} padded tokens / {device.operations / 1e12:.3g}e12 operations a second "
             f"= {seconds:,.0f} s on {device.name} ({device.source}); give or take {hw.TIME_ERROR:.0%}; loading and compiling apart",
-            "memory: " + " + ".join(f"{name} {size / hw.GB:.2f}" for name, size in parts.items() if name != "total")
+            "memory: "
+            + " + ".join(f"{name} {size / hw.GB:.2f}" for name, size in parts.items() if name != "total")
             + f" = {total / hw.GB:.2f} GB, {settings.batch} rows of {longest} tokens at once; give or take {hw.MEMORY_ERROR:.0%}",
         ],
         "na": {},
@@ -156,8 +162,16 @@ def shape_of(model: Model) -> Shape | None:
     from ftlib.training.local.tiny import BUILDS
 
     build = BUILDS[model.build]
-    return Shape(layers=build.layers, hidden=build.hidden, intermediate=build.intermediate, heads=build.heads, kv_heads=build.heads,
-                 head_dim=build.hidden // build.heads, vocab=build.vocab, tied=True)
+    return Shape(
+        layers=build.layers,
+        hidden=build.hidden,
+        intermediate=build.intermediate,
+        heads=build.heads,
+        kv_heads=build.heads,
+        head_dim=build.hidden // build.heads,
+        vocab=build.vocab,
+        tied=True,
+    )
 
 
 def gpu_hours(gpu: str) -> list[Json]:

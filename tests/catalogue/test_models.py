@@ -106,8 +106,15 @@ def test_lora_parameters_are_those_of_peft() -> None:
     from ftlib.catalogue import Shape
 
     shape = Shape(layers=2, hidden=32, intermediate=48, heads=4, kv_heads=2, head_dim=8, vocab=64, tied=True)
-    config = transformers.LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-                                      num_key_value_heads=2, tie_word_embeddings=True)
+    config = transformers.LlamaConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
     model = transformers.LlamaForCausalLM(config)
     assert sum(p.numel() for p in model.parameters()) == hw.parameters(shape)
     tuned = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules="all-linear"))
