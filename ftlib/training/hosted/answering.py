@@ -134,7 +134,7 @@ class Asker:
         try:
             await asyncio.wait_for(self.pace.turn(most_tokens(request["messages"]) // 3 + limit_of(request)), max(0.0, left))
         except TimeoutError:
-            raise Failure("bad", f"its turn did not come within the deadline of {self.link.provider.deadline_s:g} s") from None
+            raise Failure("rate", f"its turn did not come within the deadline of {self.link.provider.deadline_s:g} s") from None
         reservation = await self._reserve(worst, request["model"]) if worst else None
         began = time.monotonic()
         left = self.link.provider.deadline_s - (began - started)

@@ -89,7 +89,7 @@ def create_once(
     for attempt in range(ROUNDS):
         if failure is not None:
             link.clock.sleep(failure.retry_after if failure.retry_after is not None else link.backoff(attempt))
-        intent.mark(part, state="called", called_at=link.clock.now())
+        intent.mark(part, state="called", called_at=link.clock.now(), failed_at=None)
         try:
             made = link.once(call())
         except Failure as error:
@@ -103,6 +103,7 @@ def create_once(
                 intent.mark(part, state="done", id=made["id"])
                 return str(made["id"])
             failure = Failure("malformed", "the reply names no id")
+        intent.mark(part, failed_at=link.clock.now())
         log.warning("%s: %s: %s; looking whether it was created", link.provider.name, what, failure)
         found = _settle(link, intent, part, what, look)
         if found:
@@ -122,8 +123,9 @@ def _give_up_if_refused(link: Link, intent: Intent, part: str, what: str, failur
 def _settle(link: Link, intent: Intent, part: str, what: str, look: Callable[[], str | None] | None) -> str | None:
     """After a call whose outcome is not known: the id of what it created, or None once it certainly created nothing.
 
-    A created thing may take a while to appear in the lists, and a request that was under way may still arrive, so the
-    lists are asked until the provider's grace time since the call is over.
+    A created thing may take a while to appear in the lists, and a request that was under way may still be carried out, so
+    the lists are asked until the provider's grace time is over. It begins when the call failed; after a kill, when the
+    call would have been given up at the latest.
     """
     if look is None:
         raise Unclear(
@@ -131,14 +133,15 @@ def _settle(link: Link, intent: Intent, part: str, what: str, look: Callable[[],
             f"{link.provider.console} for {intent.key}: if it is there, put its id into parts.{part}.id of {intent.path}; if not, remove that file. "
             "Then run again."
         )
-    called_at = float(intent.part(part).get("called_at") or 0)
+    entry = intent.part(part)
+    over_at = entry.get("failed_at") or float(entry["called_at"]) + link.provider.attempt_s
     while True:
         found = look()
         if found:
             log.info("%s: %s is there already: %s", link.provider.name, what, found)
             intent.mark(part, state="done", id=found)
             return found
-        left = called_at + link.provider.lookup_grace_s - link.clock.now()
+        left = over_at + link.provider.lookup_grace_s - link.clock.now()
         if left <= 0:
             intent.mark(part, state="intended")
             return None

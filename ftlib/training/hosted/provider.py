@@ -18,6 +18,7 @@ class Can(Strict):
     metadata: bool = True  # a job carries our key, and lists show it
     jobs_list: bool = True  # jobs can be listed
     files_list: bool = True  # files can be listed
+    files_unique: bool = True  # every upload gets an id of its own, even of the same bytes
     file_status: bool = True  # a file says when it is processed
     models: bool = True  # a model can be asked after, with its shutdown date
     events: bool = True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ftlib.errors import TrainingFailed
 from ftlib.training.hosted.creation import Intent, create_once
 from ftlib.training.hosted.link import Link
+from ftlib.training.hosted.provider import Provider
 from ftlib.training.hosted.service import Json
 
 FILE_WAIT_S = 1800.0
@@ -45,12 +45,12 @@ def wait_for_file(link: Link, file_id: str) -> None:
 
 
 def start(link: Link, intent: Intent, request: Json) -> str:
-    """The id of the job that a request creates; found again by the key in its metadata, else by its training file, which is this intent's alone."""
+    """The id of the job that a request creates; found again by its key (see ``is_ours``)."""
 
     def look() -> str | None:
         key = intent.key if link.provider.can.metadata else None
         jobs = link.pages("its list of jobs", lambda after: link.service.jobs(after, key))
-        return next((str(job["id"]) for job in jobs if is_ours(job, intent.key, request["training_file"])), None)
+        return next((str(job["id"]) for job in jobs if is_ours(link.provider, job, intent.key, request)), None)
 
     return create_once(
         link, intent, "job", what="the creation of the job", call=lambda: link.service.start(request),
@@ -58,13 +58,20 @@ def start(link: Link, intent: Intent, request: Json) -> str:
     )
 
 
-def is_ours(job: Json, key: str, training_file: str) -> bool:
-    """Whether a listed job is the one that an intent made."""
+def is_ours(provider: Provider, job: Json, key: str, request: Json) -> bool:
+    """Whether a listed job is the one that an intent made: by the key in its metadata, by the key's part in its suffix, or
+    by its training file, which was uploaded for this intent alone.
+    """
     metadata = job.get("metadata")
-    return (isinstance(metadata, dict) and metadata.get("ftlib_key") == key) or job.get("training_file") == training_file
+    if isinstance(metadata, dict) and metadata.get("ftlib_key") == key:
+        return True
+    named = [job.get(field) for field in ("user_provided_suffix", "suffix", "fine_tuned_model")]
+    if any(isinstance(name, str) and request["suffix"] in name for name in named):
+        return True
+    return provider.can.files_unique and job.get("training_file") == request["training_file"]
 
 
-def job_request(provider: Any, settings: Json, key: str, name: str, files: dict[str, str]) -> Json:
+def job_request(provider: Provider, settings: Json, key: str, name: str, files: dict[str, str]) -> Json:
     """What is sent to create a job, in the provider's spelling.
 
     Args:

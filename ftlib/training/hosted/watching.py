@@ -91,7 +91,7 @@ def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: An
             out_since = out_since or link.clock.now()
             if link.clock.now() - out_since > PATIENCE_S:
                 raise ServiceDown(f"{error} It has not answered for {PATIENCE_S / 3600:.0f} hours; the job {job_id} goes on there.") from None
-            link.clock.sleep(max(60.0, link.provider.poll_s))
+            link.clock.sleep(4 * link.provider.poll_s)
             continue
         out_since = None
         state = link.provider.state(job.get("status") if isinstance(job.get("status"), str) else None)

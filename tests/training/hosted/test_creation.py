@@ -78,7 +78,7 @@ def matrix(faults: list[str]) -> Callable[[Any], Any]:
 
 
 def one_case(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, endpoint: str, point: str, fault: str) -> None:
-    sandbox.stall_s = 0.6
+    sandbox.stall_s = 0.7
     if fault != "none":
         sandbox.faults.add(f"{fault}@{endpoint}")
     run = make_run(quick=QUICK)

@@ -1,0 +1,193 @@
+"""Watching: thirty hours in a moment, and whatever a service may say meanwhile."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlib.errors import ServiceDown, TrainingFailed
+from ftlib.files import read_json
+from ftlib.training.hosted.failures import Failure
+from ftlib.training.hosted.link import Link
+from ftlib.training.hosted.metrics import from_events, parse_metrics, progress_of
+from ftlib.training.hosted.provider import Can, Provider
+from ftlib.training.hosted.watching import JobFile, times, watch
+from ftlib.training.hosted.wire import Wire
+from ftlib.training.sandbox.server import Sandbox
+from hosted.helpers import MakeRun, MakeTrainer
+
+HOUR = 3600.0
+Json = dict[str, Any]
+
+
+class FakeClock:
+    """Time that passes when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.time, self.start = 1_800_000_000.0, 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.time += seconds
+
+    @property
+    def hours(self) -> float:
+        return (self.time - self.start) / HOUR
+
+
+class ScriptedService:
+    """A job whose state is a function of the hours since it was created."""
+
+    def __init__(self, clock: FakeClock, state: Callable[[float], Json | Failure], events: list[tuple[float, Json]] | None = None) -> None:
+        self.clock, self.state, self.told, self.asked = clock, state, events or [], 0
+
+    async def job(self, job_id: str) -> Json:
+        self.asked += 1
+        said = self.state(self.clock.hours)
+        if isinstance(said, Failure):
+            raise said
+        return {"id": job_id, **said}
+
+    async def events(self, job_id: str, after: str | None) -> Json:
+        known = [event for hour, event in self.told if hour <= self.clock.hours][::-1]
+        ids = [event["id"] for event in known]
+        start = ids.index(after) + 1 if after in ids else 0
+        return {"data": known[start : start + 2], "has_more": start + 2 < len(known)}
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Any:
+    """Watches a scripted job: (state, events) -> (record, service, clock, what was said)."""
+    wires: list[Wire] = []
+
+    def run(state: Callable[[float], Json | Failure], events: list[tuple[float, Json]] | None = None, **fields: Any) -> Any:
+        clock = FakeClock()
+        service = ScriptedService(clock, state, events)
+        wires.append(Wire())
+        link = Link(Provider(name="slow", base_url="http://x", **fields), service, wires[-1], clock)  # type: ignore[arg-type]
+        record = JobFile(tmp_path / "run" / "h" / "job.json")
+        record.begin("ftjob-1", provider="slow", status=None)
+        said: list[str] = []
+        return lambda: (watch(link, record, say=said.append), service, clock, said)
+
+    yield run
+    for wire in wires:
+        wire.close()
+
+
+def phases(*ends: tuple[float, Json]) -> Callable[[float], Json]:
+    """A state until each hour; the last one for ever."""
+    return lambda hours: next((said for end, said in ends if hours < end), ends[-1][1])
+
+
+CREATED = {"created_at": 1_800_000_000}
+DONE = {"status": "succeeded", "fine_tuned_model": "ft:x", "trained_tokens": 5, "finished_at": 1_800_000_000 + 30 * 3600, **CREATED}
+
+
+def test_thirty_hours_are_watched_through(watching: Any) -> None:
+    started = {"id": "e1", "created_at": 1_800_000_000 + 72_000, "message": "Fine-tuning job started"}
+    events = [(0.0, {"id": "e0", "message": "Created"}), (20.0, started)]
+    events += [(20 + i / 10, {"id": f"s{i}", "message": f"Step {i}/100: training loss=1.5"}) for i in range(1, 100)]
+    running = {"status": "running", **CREATED, "estimated_finish": 1_800_000_000 + 30 * 3600}
+    state = phases((20, {"status": "queued", **CREATED}), (30, running), (99, DONE))
+    record, service, clock, said = watching(state, events)()
+    assert record["status"] == "succeeded"
+    assert 30 <= clock.hours < 30.5
+    assert service.asked < 1500
+    assert len(record["events"]) == len(events)
+    assert len(said) == len(events)
+    assert times(record) == {"queue": 72_000.0, "train": 36_000.0, "total": 108_000.0}
+
+
+def test_an_outage_of_hours_is_waited_out(watching: Any) -> None:
+    def state(hours: float) -> Json | Failure:
+        return Failure("lost", "no route") if 1 < hours < 5 else DONE if hours >= 30 else {"status": "running"}
+
+    record, *_ = watching(state)()
+    assert record["status"] == "succeeded"
+
+
+def test_an_outage_without_end_is_given_up_and_the_job_kept(watching: Any) -> None:
+    with pytest.raises(ServiceDown, match="ftjob-1 goes on"):
+        watching(lambda hours: Failure("server", "HTTP 500"))()
+
+
+def test_a_key_that_was_withdrawn_ends_the_watch_at_once(watching: Any) -> None:
+    from ftlib.errors import Refused
+
+    with pytest.raises(Refused, match="401"):
+        watching(lambda hours: Failure("refused", "HTTP 401: no"))()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"status": "reticulating"}, {"status": None}, {}, {"status": 7}, {"status": "paused"}, {"status": "running", "error": {}}]
+)
+def test_odd_states_are_watched_on(watching: Any, odd: Json) -> None:
+    record, *_ = watching(phases((2, odd), (9, DONE)))()
+    assert record["fine_tuned_model"] == "ft:x"
+
+
+def test_a_providers_own_words_for_states(watching: Any) -> None:
+    script = phases((1, {"status": "pending"}), (9, {**DONE, "status": "completed"}))
+    record, *_ = watching(script, states={"completed": "succeeded", "pending": "queued"})()
+    assert record["status"] == "succeeded"
+    assert list(record["first_seen"]) == ["queued", "succeeded"]
+
+
+@pytest.mark.parametrize("error", [{"error": {"message": "Line 12: bad row"}}, {"error": "Line 12: bad row"}, {}])
+def test_a_failure_tells_the_reason(watching: Any, error: Json) -> None:
+    events = [(0.5, {"id": "e", "level": "error", "message": "Line 12: bad row"})]
+    with pytest.raises(TrainingFailed, match="Line 12: bad row"):
+        watching(phases((1, {"status": "running"}), (9, {"status": "failed", **error})), events)()
+
+
+def test_no_events_at_all(watching: Any) -> None:
+    record, *_ = watching(phases((1, {"status": "running"}), (9, DONE)), can=Can(events=False))()
+    assert record["events"] == []
+
+
+def test_times_without_a_word_from_the_provider() -> None:
+    record = {"first_seen": {"queued": 10.0, "running": 20.0, "succeeded": 50.0}, "events": []}
+    assert times(record) == {"queue": None, "train": 30.0, "total": None}
+
+
+@pytest.mark.parametrize("fault", ["unknown-status*3", "status-none*3", "missing-fields*2", "endless-pages", "base64-result", "500@jobs.get*3",
+                                   "reset@jobs.get*2", "html@jobs.events*2", "drip@jobs.get"])
+def test_over_real_http(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, fault: str) -> None:
+    sandbox.faults.add(fault)
+    trainer = make_trainer(make_run(quick={"attempt_s": 0.5}))
+    trainer.train()
+    report = read_json(trainer.run.folder("h") / "training.json")
+    assert report["status"] == "done"
+    assert len(report["loss"]) == 3
+    assert len({event["id"] for event in read_json(trainer.run.folder("h") / "job.json")["events"]}) >= 7
+
+
+CSV = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.5,0.1,,\n2,2.25,0.2,2.4,0.2\n"
+CURVE = [{"step": 1, "train": 2.5, "valid": None}, {"step": 2, "train": 2.25, "valid": 2.4}]
+
+
+@pytest.mark.parametrize("raw", [CSV.encode(), base64.b64encode(CSV.encode()), base64.encodebytes(CSV.encode()), b"\xef\xbb\xbf" + CSV.encode(),
+                                 CSV.replace("\n", "\r\n").encode()])
+def test_metrics_in_csv_or_base64(raw: bytes) -> None:
+    assert parse_metrics(raw) == CURVE
+
+
+@pytest.mark.parametrize("raw", [b"", b"not a table", b"<html></html>", b"\xff\xfe\x00", b"step,train_loss\nx,y\n"])
+def test_metrics_that_are_none(raw: bytes) -> None:
+    assert parse_metrics(raw) == []
+
+
+def test_metrics_of_events() -> None:
+    events = [{"message": "Step 2/4: training loss=1.25, validation loss=1.5"}, {"message": "Step 1/4: training loss=2.5", "data": None},
+              {"message": "New checkpoint"}, {"message": "x", "data": {"step": 3, "train_loss": 1.0, "valid_loss": "nan"}}]
+    assert [(point["step"], point["train"], point["valid"]) for point in from_events(events)] == [(1, 2.5, None), (2, 1.25, None), (3, 1.0, None)]
+    assert progress_of(events) == (2, 4)
+    assert progress_of([]) is None
