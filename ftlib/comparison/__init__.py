@@ -48,6 +48,7 @@ def compare_runs(runs: Sequence[Path], *, out: Path, weights: str | None = None)
 
 def _write(parts: Sequence[Any], folder: Path, weights: str | None) -> dict[str, Any]:
     """Build once, write everything; returns what was written and said."""
+    from ftlib.comparison.across import complete
     from ftlib.comparison.build import build
     from ftlib.comparison.charts import draw_all
     from ftlib.comparison.load import merge
@@ -56,6 +57,8 @@ def _write(parts: Sequence[Any], folder: Path, weights: str | None) -> dict[str,
     from ftlib.comparison.workbook import write_workbook
 
     material = merge(parts)
+    if len(parts) > 1:
+        complete(material)
     material.weights = weights or None
     comparison = build(material)
     comparison.charts = draw_all(material, comparison.costs)

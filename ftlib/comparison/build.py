@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ftlib.comparison.choice import choices, sensitivity
 from ftlib.comparison.cost import SystemCost, costs
-from ftlib.comparison.criteria import break_evens, cost, precision, training
+from ftlib.comparison.criteria import break_evens, cost, precision, seed_note, training
 from ftlib.comparison.flexibility import flexibility
 from ftlib.comparison.load import Material
+from ftlib.comparison.pairs import ALPHA, holm_p
 from ftlib.comparison.questions import Question, questions
 from ftlib.comparison.ranking import ranking
 from ftlib.comparison.table import Cell, Column, Figure, Table
 from ftlib.comparison.verdict import Verdict, verdict
 
-DEMO = "This is the demo: the models are tiny and built on the spot, and the hosted one is our own loopback service. Its figures say nothing about real models; they show what a comparison looks like."
+DEMO = (
+    "This is the demo: the models are tiny and built on the spot, and the hosted one is tuned by our own loopback service. "
+    "Its figures say nothing about real models; they show what a comparison looks like."
+)
 
 
 @dataclass
@@ -38,29 +43,66 @@ def build(material: Material) -> Comparison:
     """Everything computed from what is stored; nothing is called."""
     found = costs(material)
     made = choices(material, found)
-    tables = [precision(material), training(material), cost(material, found), flexibility(material), break_evens(found), sensitivity(material, found), pairwise(material), flags(material)]
+    tables = [
+        precision(material),
+        training(material),
+        cost(material, found),
+        flexibility(material),
+        break_evens(found),
+        sensitivity(material, found),
+        pairwise(material),
+        flags(material),
+        mcnemar(material),
+    ]
     if material.weights:
         tables.append(ranking(material, found, material.weights))
     demo = any(name == "demo" for name in material.names)
     return Comparison(
-        material, verdict(material, made), {table.key: table for table in tables}, found, provenance(material), limits(material),
-        questions(material) if {"seed", "demo"} & set(material.names) else [], "Comparison: " + " + ".join(material.names), DEMO if demo else "",
+        material,
+        verdict(material, made),
+        {table.key: table for table in tables},
+        found,
+        provenance(material),
+        limits(material),
+        questions(material) if {"seed", "demo"} & set(material.names) else [],
+        "Comparison: " + " + ".join(material.names),
+        DEMO if demo else "",
     )
 
 
 def pairwise(material: Material) -> Table:
     """Every tested difference."""
-    columns = [Column("a", "A"), Column("b", "B"), Column("metric", "Metric"), Column("difference", "A minus B", "", "mean of the paired differences with its 95 % interval"),
-               Column("p", "p bootstrap"), Column("p_permutation", "p permutation"), Column("p_holm", "p after Holm"), Column("n", "items")]
+    columns = [
+        Column("a", "A"),
+        Column("b", "B"),
+        Column("metric", "Metric"),
+        Column("difference", "A minus B", "", "mean of the paired differences with its 95 % interval"),
+        Column("p", "p bootstrap"),
+        Column("p_permutation", "p permutation"),
+        Column("p_holm", "p after Holm"),
+        Column("n", "items"),
+    ]
     rows: list[dict[str, Cell]] = []
     for row in material.summary.get("pairs") or []:
-        cells: dict[str, Cell] = {"a": row["a"], "b": row["b"], "metric": row["metric"],
-                                  "difference": Figure(row["difference"], low=row["low"], high=row["high"], digits=2), "n": Figure(row["n"], digits=0)}
+        cells: dict[str, Cell] = {
+            "a": row["a"],
+            "b": row["b"],
+            "metric": row["metric"],
+            "difference": Figure(row["difference"], low=row["low"], high=row["high"], digits=2),
+            "n": Figure(row["n"], digits=0),
+        }
         for key in ("p", "p_permutation", "p_holm"):
             value = row.get(key)
             cells[key] = Figure(None, na="not tested") if value is None else Figure(value, digits=4)
         rows.append(cells)
     return Table("pairwise", "Pairwise differences", "Every two systems on the same resampled items.", columns, rows)
+
+
+def rate(found: Mapping[str, Any] | None, why: str) -> Figure:
+    """A stored rate with its interval, in per cent."""
+    if not found or found.get("rate") is None:
+        return Figure(None, "%", na=why)
+    return Figure(100 * found["rate"], "%", low=100 * found["low"], high=100 * found["high"])
 
 
 def flags(material: Material) -> Table:
@@ -69,15 +111,41 @@ def flags(material: Material) -> Table:
     columns = [Column("system", "System"), *(Column(name, name.replace("_", " "), "%") for name in names)]
     rows: list[dict[str, Cell]] = []
     for system, data in material.systems.items():
+        reasons = data.get("na") or {}
         row: dict[str, Cell] = {"system": system}
         for name in names:
-            found = (data.get("flags") or {}).get(name)
-            known = found and found.get("rate") is not None
-            row[name] = Figure(100 * found["rate"], "%", low=100 * found["low"], high=100 * found["high"]) if known else Figure(None, "%", na=str(data.get("reason") or "not measured"))
+            why = str(reasons.get(f"flags.{name}") or reasons.get("flags") or data.get("reason") or "not measured")
+            row[name] = rate((data.get("flags") or {}).get(name), why)
         rows.append(row)
-    notes = [f"{row['a']} and {row['b']}, {row['flag']}: only the first {row['only_a']}, only the second {row['only_b']}, p {row['p']:.4f} (exact McNemar)."
-             for row in material.summary.get("mcnemar") or [] if row.get("p") is not None and row["p"] < 0.05]
+    notes = [
+        f"{row['flag'].replace('_', ' ')}: {row['only_a']} items of {row['a']} alone, {row['only_b']} of {row['b']} alone, p {holm_p(row):.2g}."
+        for row in material.summary.get("mcnemar") or []
+        if holm_p(row) < ALPHA and row["a"].rpartition(".")[0] == row["b"].rpartition(".")[0] != ""
+    ]
+    if notes:
+        notes.insert(
+            0, "Base and tuned of one contestant differ in these (exact McNemar, after Holm; all tests stand in the workbook's Degenerate sheet):"
+        )
     return Table("degenerate", "Degenerate answers", "Share of test answers with each defect, with Wilson's 95 % interval.", columns, rows, notes)
+
+
+def mcnemar(material: Material) -> Table:
+    """Every tested difference of a defect's rate."""
+    columns = [Column("flag", "Defect"), Column("a", "A"), Column("b", "B"), Column("only_a", "only A", "items"), Column("only_b", "only B", "items"),
+               Column("p", "p exact McNemar"), Column("p_holm", "p after Holm")]  # fmt: skip
+    rows: list[dict[str, Cell]] = [
+        {
+            "flag": row["flag"],
+            "a": row["a"],
+            "b": row["b"],
+            "only_a": Figure(row["only_a"], digits=0),
+            "only_b": Figure(row["only_b"], digits=0),
+            "p": Figure(row["p"], digits=4),
+            "p_holm": Figure(holm_p(row), digits=4),
+        }
+        for row in material.summary.get("mcnemar") or []
+    ]
+    return Table("mcnemar", "Differences of these rates", "The same items under two systems: where only one of them shows the defect.", columns, rows)
 
 
 def provenance(material: Material) -> list[tuple[str, str]]:
@@ -86,7 +154,11 @@ def provenance(material: Material) -> list[tuple[str, str]]:
     if material.funnel:
         funnel = material.funnel
         splits = ", ".join(f"{name} {count:,}" for name, count in (funnel.get("splits") or {}).items())
-        facts += [("source", f"{funnel.get('source')}, sha256 {funnel.get('source_sha256')}"), ("recipe", f"{funnel.get('recipe')}, seed {funnel.get('seed')}"), ("splits", splits)]
+        facts += [
+            ("source", f"{funnel.get('source')}, sha256 {funnel.get('source_sha256')}"),
+            ("recipe", f"{funnel.get('recipe')}, seed {funnel.get('seed')}"),
+            ("splits", splits),
+        ]
     for name, report in material.trainings.items():
         model = report.get("model") or {}
         revision = f", revision {model['revision']}" if model.get("revision") else ""
@@ -94,24 +166,42 @@ def provenance(material: Material) -> list[tuple[str, str]]:
         facts.append((f"contestant {name}", f"{report.get('trainer')}: {model.get('id')}{revision}" + (f"; {inputs}" if inputs else "")))
         if report.get("versions"):
             facts.append((f"versions of {name}", ", ".join(f"{key} {value}" for key, value in report["versions"].items())))
-    signatures = {name: found["signature"] for system in material.systems.values() for name, found in (system.get("metrics") or {}).items() if found.get("signature")}
+    signatures = {
+        name: found["signature"]
+        for system in material.systems.values()
+        for name, found in (system.get("metrics") or {}).items()
+        if found.get("signature")
+    }
     facts += [(f"signature of {name}", str(value)) for name, value in signatures.items()]
     settings = material.summary.get("settings") or {}
-    facts.append(("evaluation settings", ", ".join(f"{key} {value}" for key, value in settings.items() if isinstance(value, int | float | str)) or "n/a"))
+    facts.append(
+        ("evaluation settings", ", ".join(f"{key} {value}" for key, value in settings.items() if isinstance(value, int | float | str)) or "n/a")
+    )
     return facts
 
 
 def limits(material: Material) -> list[str]:
     """What the figures cannot say."""
-    said = [f"All systems answered the same {material.n} test rows; other rows may order them otherwise."]
-    if not material.summary.get("seeds"):
-        said.append("Each contestant was trained with one seed; how much another seed would change is not measured.")
-    if not material.summary.get("judge"):
-        said.append("No judge was run: fluency and coherence are not measured, only nearness to the expected answer and defects that a program can see.")
+    said = [f"All systems answered the same {material.n} test rows; other rows may order them otherwise.", seed_note(material)]
+    judge = material.summary.get("judge") or {}
+    if judge.get("win_rate_a") is None:
+        said.append(
+            "No judge was run: relevance, fluency and coherence are not measured, only nearness to the expected answer and what a program can see."
+        )
+    elif not judge.get("trusted"):
+        said.append(
+            "The judge failed one of its controls (identical pair, shuffled reference, constant answer), so its figures are not to be relied on."
+        )
     said.append("Overlap metrics reward the wording of the expected answer; a good answer in other words scores low.")
     leaks = material.funnel.get("leaks") or {}
     if leaks.get("exact") or leaks.get("near"):
-        said.append(f"The test set is not clean: {leaks.get('exact') or 0} exact and {leaks.get('near') or 0} near duplicates of training rows are in it, so every tuned system looks better than it is.")
+        said.append(
+            f"The test set is not clean: {leaks.get('exact') or 0} exact and {leaks.get('near') or 0} near duplicates of training rows are in it, "
+            "so every tuned system looks better than it is."
+        )
+    for key, values in ((material.summary.get("settings") or {}).get("differing") or {}).items():
+        each = "; ".join(f"{name} {value}" for name, value in values.items())
+        said.append(f"The contestants differ in {key}, which a fair comparison would have equal: {each}.")
     refused = [name for name, report in material.trainings.items() if report.get("status") in ("refused", "failed")]
     if refused:
         said.append(f"Not compared, because refused or failed: {', '.join(refused)}.")

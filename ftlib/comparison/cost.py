@@ -7,7 +7,10 @@ bill where there is one and the shadow price otherwise; where neither is known i
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ftlib.comparison.load import Material
 from ftlib.comparison.table import Figure, known, stored
@@ -55,6 +58,12 @@ class SystemCost:
             return None
         return (self.fixed.value + self.per_1000.value * answers / 1000) * (hosted if self.hosted else gpu)
 
+    def paid(self, answers: float) -> float | None:
+        """Money charged for training and so many answers, USD: 0 on a machine of one's own. None where unknown."""
+        if self.train_paid.value is None or self.paid_per_1000.value is None:
+            return None
+        return self.train_paid.value + self.paid_per_1000.value * answers / 1000
+
     def machine_hours(self, answers: float) -> float | None:
         """Machine hours that so many answers take; None for an API or where it is not known."""
         return None if self.hosted or self.seconds.value is None else self.seconds.value * answers / 3600
@@ -66,10 +75,21 @@ def _times(a: Figure, b: Figure, factor: float) -> Figure:
     return Figure(a.value * b.value * factor, "USD", how="estimated", digits=2)
 
 
-def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
-    """Price of one hour of a machine of that kind, USD, and its source with date; n/a where the price book has no row.
+def machine(device: Mapping[str, Any]) -> str | None:
+    """What the price book calls a device of training.json: its GPU's name among those of the catalogue, or its kind."""
+    from ftlib.catalogue.hardware import DEVICES
 
-    Of several rows that of the paid Colab comes first, then the cheapest.
+    name, kind = str(device.get("name") or "").lower(), device.get("kind")
+    words = set(re.split(r"[^a-z0-9]+", name))
+    if "a100" in words and "80gb" in words:
+        return "a100-80"
+    return next((known for known in DEVICES if known in words), str(kind) if kind else None)
+
+
+def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
+    """The cheapest rent of one hour of a machine of that kind, USD, and its source with date; n/a where the price book has none.
+
+    Rows that cost 0 (a free Colab, a machine of one's own) are what is paid, not what the hour is worth. The user's own file wins.
     """
     from ftlib.catalogue.prices import read_prices
     from ftlib.profile import builtin_names
@@ -79,9 +99,9 @@ def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
     for books in ([file] if file else [], builtin_names("prices")):
         rows = [row for book in books for row in read_prices(book) if row.unit == "gpu_hour" and row.model == kind and row.usd > 0]
         if rows:
-            row = min(rows, key=lambda r: (r.provider != "colab", r.usd / r.per, r.provider))
+            row = min(rows, key=lambda r: (r.usd / r.per, r.provider))
             return Figure(row.usd / row.per, "USD/h", how="estimated", digits=2), f"{row.provider}, {row.date}: {row.source}"
-    return Figure(None, "USD/h", na=f"the price book has no hour price of {kind}; put one into the workbook's Cost sheet, or a gpu_hour row into a price file"), ""
+    return Figure(None, "USD/h", na=f"the price book has no hour price of {kind}"), ""
 
 
 def system_cost(material: Material, system: str) -> SystemCost:
@@ -98,13 +118,13 @@ def system_cost(material: Material, system: str) -> SystemCost:
         hours = stored(training, "seconds.total", scale=1 / 3600, unit="h", digits=2)
         money = stored(training, "money_usd", unit="USD", digits=2)
         if not hosted and money.value is None and training.get("status") == "done":
-            money = Figure(0.0, "USD", how="billed", digits=2)
+            money = Figure(0.0, "USD", digits=2)
     if hosted:
         price, source = Figure(None, "USD/h", na="an API bills tokens, not hours"), ""
         per_1000 = stored(data, "usd_per_1000", unit="USD", digits=2)
     else:
-        price, source = hour_price((training.get("device") or {}).get("kind"), material.prices)
-        per_1000 = Figure(0.0, "USD", how="billed", digits=2) if seconds.known else Figure(None, "USD", na=seconds.na)
+        price, source = hour_price(machine(training.get("device") or {}), material.prices)
+        per_1000 = Figure(0.0, "USD", digits=2) if seconds.known else Figure(None, "USD", na=seconds.na)
     return SystemCost(system, hosted, money, hours, price, seconds, per_1000, source)
 
 
@@ -120,7 +140,9 @@ def break_even(a: SystemCost, b: SystemCost) -> Figure:
         missing = next(c for c in (a, b) if c.fixed.value is None or c.per_1000.value is None)
         return Figure(None, "answers", na=f"the cost of {missing.system} is not known: {missing.fixed.na or missing.per_1000.na}")
     if va == vb:
-        return Figure(None, "answers", na="both cost the same for an answer" if fa == fb else f"{(a if fa < fb else b).system} is cheaper at every number")
+        return Figure(
+            None, "answers", na="both cost the same for an answer" if fa == fb else f"{(a if fa < fb else b).system} is cheaper at every number"
+        )
     crossing = (fb - fa) / (va - vb) * 1000
     if crossing <= 0:
         return Figure(None, "answers", na=f"{(a if (fa, va) < (fb, vb) else b).system} is cheaper at every number")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
 from typing import Any
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost, break_even, break_even_price
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import difference, metric_names, ranked, score, unit_of
-from ftlib.comparison.table import Cell, Column, Figure, Table, known, stored
+from ftlib.comparison.table import Cell, Column, Figure, Table, known, listed, stored
 
 SYSTEM = Column("system", "System")
 STATUS = Column("status", "Status", help="why a system has no figures, where it has none")
@@ -22,18 +21,13 @@ def status(material: Material, system: str) -> str:
     return word if word in ("done", "ok") or not data.get("reason") else f"{word}: {data['reason']}"
 
 
-def wilson(count: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927, JASA 22:209), as two shares. Needs n above 0."""
-    z, p = 1.959963984540054, count / n
-    middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def degenerate(material: Material, system: str) -> Figure:
     """Share of test answers with at least one flag, in per cent, with Wilson's interval."""
     items = material.items.get(system)
     if not items:
         return Figure(None, "%", na=str(material.systems[system].get("reason") or "no scored items"))
+    from ftlib.evaluation.statistics import wilson
+
     count = sum(bool(item.flags) for item in items.values())
     low, high = wilson(count, len(items))
     return Figure(100 * count / len(items), "%", low=100 * low, high=100 * high)
@@ -46,7 +40,9 @@ def precision(material: Material) -> Table:
     unit = unit_of(material)
     others = metric_names(material)[1:]
     columns = [
-        SYSTEM, STATUS, Column("primary", material.primary, unit, "the declared primary metric, mean with 95 % interval"),
+        SYSTEM,
+        STATUS,
+        Column("primary", material.primary, unit, "the declared primary metric, mean with 95 % interval"),
         Column("own_base", "against own base", unit, "tuned minus base on the same items; * where p is below 0.05 after Holm's correction"),
         Column("best", "against the best", unit, f"minus {best}, the best of all; * as before"),
         Column("degenerate", "degenerate answers", "%", "share of answers with at least one flag of the Degenerate sheet"),
@@ -61,32 +57,53 @@ def precision(material: Material) -> Table:
         row: dict[str, Cell] = {"system": system, "status": status(material, system), "primary": score(material, system)}
         why = "no tuned state" if material.state(system) != "tuned" else "its base was not scored"
         row["own_base"] = difference(material, system, base, why="not scored" if system not in order else "this pair was not tested" if base else why)
-        row["best"] = Figure(None, unit, na="it is the best") if system == best else difference(material, system, best, why="not scored" if system not in order else "not tested")
+        row["best"] = (
+            Figure(None, unit, na="it is the best")
+            if system == best
+            else difference(material, system, best, why="not scored" if system not in order else "not tested")
+        )
         row["degenerate"], row["failed"] = degenerate(material, system), known(data.get("failed"), "not scored", digits=0)
         row["judge"] = _judge(material, system)
         row["bits"] = stored(data, "bits_per_byte", digits=3, why="not measured")
         row |= {f"metric.{name}": score(material, system, name) for name in others}
         rows.append(row)
-    return Table("precision", "Precision", "How near the answers are to the expected ones, on the same test rows for every system; best first.", columns, rows, _precision_notes(material))
+    return Table(
+        "precision",
+        "Precision",
+        "How near the answers are to the expected ones, on the same test rows for every system; best first.",
+        columns,
+        rows,
+        _precision_notes(material),
+    )
 
 
 def _precision_notes(material: Material) -> list[str]:
     notes = []
     smallest = material.summary.get("smallest_difference") or {}
     if smallest.get("value") is not None:
-        notes.append(f"{material.n} items can show a difference of about {smallest['value']:.1f} {smallest.get('unit') or ''} of {smallest.get('metric') or material.primary}; "
-                     "smaller ones are not to be read.".replace("  ", " "))
-    if not material.summary.get("seeds"):
-        notes.append("Each contestant was trained once: seed variance not measured.")
+        notes.append(
+            f"{material.n} items can show a difference of about {smallest['value']:.1f} {smallest.get('unit') or ''} of "
+            f"{smallest.get('metric') or material.primary}; smaller ones are not to be read."
+        )
+    notes.append(seed_note(material))
     return notes
 
 
+def seed_note(material: Material) -> str:
+    """How much another training seed changes, or that nobody measured it."""
+    seeds = material.summary.get("seeds") or {}
+    groups = seeds.get("groups") or []
+    if not groups:
+        return "Each contestant was trained once: seed variance not measured."
+    return "; ".join(f"{listed(g['contestants'])} differ by seed alone: mean {g['mean']:.1f}, standard deviation {g['sd']:.1f}" for g in groups) + "."
+
+
 def _judge(material: Material, system: str) -> Figure:
-    judge = material.summary.get("judge")
-    found = ((judge or {}).get("systems") or {}).get(system)
-    rate = found.get("rate", found.get("win_rate")) if isinstance(found, Mapping) else None
+    judge = material.summary.get("judge") or {}
+    found = (judge.get("systems") or {}).get(system) or {}
+    rate = found.get("win_rate")
     if rate is None:
-        return Figure(None, "%", na="no judge was run" if not judge else "not among the judged systems")
+        return Figure(None, "%", na="no judge was run" if not judge.get("systems") else "not among the judged systems")
     return Figure(100 * rate, "%", low=_percent(found.get("low")), high=_percent(found.get("high")))
 
 
@@ -98,17 +115,36 @@ def training(material: Material) -> Table:
     """Time, throughput, memory, energy of each contestant's training, and what they bought."""
     unit = unit_of(material)
     columns = [
-        Column("contestant", "Contestant"), Column("status", "Status"), Column("device", "Device"), Column("method", "Method"),
-        Column("wall", "wall time", "s", "load, tokenise, train, evaluate, save and waiting"), Column("train", "training alone", "s"), Column("queue", "in the queue", "s"),
-        Column("tokens_rate", "tokens a second", "1/s"), Column("examples_rate", "examples a second", "1/s"),
-        Column("seen", "examples seen", "", "each epoch counts again"), Column("distinct", "distinct examples"), Column("epochs", "epochs"), Column("tokens", "tokens seen"),
-        Column("memory", "peak memory", "GB", "reserved on the GPU; resident in main memory where there is none"), Column("energy", "energy", "Wh"),
-        Column("trainable", "trainable share", "%"), Column("adapter", "adapter", "MB"), Column("gain", "gain", unit, "tuned minus base, primary metric"),
-        Column("gain_hour", "gain an hour", f"{unit}/h", "of training time, on this device"), Column("gain_1000", "gain per 1,000 examples", unit),
+        Column("contestant", "Contestant"),
+        Column("status", "Status"),
+        Column("device", "Device"),
+        Column("method", "Method"),
+        Column("wall", "wall time", "s", "load, tokenise, train, evaluate, save and waiting"),
+        Column("train", "training alone", "s"),
+        Column("queue", "in the queue", "s"),
+        Column("tokens_rate", "tokens a second", "1/s"),
+        Column("examples_rate", "examples a second", "1/s"),
+        Column("seen", "examples seen", "", "each epoch counts again"),
+        Column("distinct", "distinct examples"),
+        Column("epochs", "epochs"),
+        Column("tokens", "tokens seen"),
+        Column("memory", "peak memory", "GB", "reserved on the GPU; resident in main memory where there is none"),
+        Column("energy", "energy", "Wh"),
+        Column("trainable", "trainable share", "%"),
+        Column("adapter", "adapter", "MB"),
+        Column("gain", "gain", unit, "tuned minus base, primary metric"),
+        Column("gain_hour", "gain an hour", f"{unit}/h", "of training time, on this device"),
+        Column("gain_1000", "gain per 1,000 examples", unit),
     ]
     rows = [_training_row(material, name, report) for name, report in material.trainings.items()]
-    return Table("training", "Training efficiency", "What each training took, and the quality that it bought.", columns, rows,
-                 ["Hours and memory of different devices do not compare; the device stands in each row."])
+    return Table(
+        "training",
+        "Training efficiency",
+        "What each training took, and the quality that it bought.",
+        columns,
+        rows,
+        ["Hours and memory of different devices do not compare; the device stands in each row."],
+    )
 
 
 def _training_row(material: Material, name: str, report: Mapping[str, Any]) -> dict[str, Cell]:
@@ -128,12 +164,26 @@ def _training_row(material: Material, name: str, report: Mapping[str, Any]) -> d
     if not hours.known:
         hours = get("seconds.total", scale=1 / 3600)
     return {
-        "contestant": name, "status": f"{report.get('status')}{reason}", "device": str(device.get("name") or device.get("kind") or "n/a: not said"),
-        "method": str(report.get("method") or "n/a"), "wall": get("seconds.total", "s"), "train": get("seconds.train", "s"), "queue": get("seconds.queue", "s"),
-        "tokens_rate": get("rates.tokens_per_second"), "examples_rate": get("rates.examples_per_second", digits=2), "seen": get("examples.seen", digits=0),
-        "distinct": get("examples.distinct", digits=0), "epochs": get("epochs"), "tokens": get("tokens.seen", digits=0), "memory": memory,
-        "energy": get("energy_wh", "Wh"), "trainable": get("parameters.share", "%", 100, 2), "adapter": get("adapter_bytes", "MB", 1e-6),
-        "gain": gain, "gain_hour": _per(gain, hours, 1.0), "gain_1000": _per(gain, seen, 1000.0),
+        "contestant": name,
+        "status": f"{report.get('status')}{reason}",
+        "device": str(device.get("name") or device.get("kind") or "n/a: not said"),
+        "method": str(report.get("method") or "n/a"),
+        "wall": get("seconds.total", "s"),
+        "train": get("seconds.train", "s"),
+        "queue": get("seconds.queue", "s"),
+        "tokens_rate": get("rates.tokens_per_second"),
+        "examples_rate": get("rates.examples_per_second", digits=2),
+        "seen": get("examples.seen", digits=0),
+        "distinct": get("examples.distinct", digits=0),
+        "epochs": get("epochs"),
+        "tokens": get("tokens.seen", digits=0),
+        "memory": memory,
+        "energy": get("energy_wh", "Wh"),
+        "trainable": get("parameters.share", "%", 100, 2),
+        "adapter": get("adapter_bytes", "MB", 1e-6),
+        "gain": gain,
+        "gain_hour": _per(gain, hours, 1.0),
+        "gain_1000": _per(gain, seen, 1000.0),
     }
 
 
@@ -142,15 +192,26 @@ def _per(gain: Figure, amount: Figure, times: float) -> Figure:
     if gain.value is None or not amount.value:
         return Figure(None, na=gain.na or amount.na or "the amount is 0")
     factor = times / amount.value
-    return Figure(gain.value * factor, gain.unit, low=None if gain.low is None else gain.low * factor, high=None if gain.high is None else gain.high * factor, digits=2)
+    return Figure(
+        gain.value * factor,
+        gain.unit,
+        low=None if gain.low is None else gain.low * factor,
+        high=None if gain.high is None else gain.high * factor,
+        digits=2,
+    )
 
 
 def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
     """Money for training and answers, paid and at the shadow price; latency; two volumes."""
     columns = [
-        SYSTEM, Column("train_paid", "training, paid", "USD"), Column("train_shadow", "training, shadow price", "USD", "its machine hours at the price book's price of that machine"),
-        Column("paid", "1,000 answers, paid", "USD"), Column("shadow", "1,000 answers, shadow price", "USD"), Column("seconds", "one answer, machine time", "s", "mean over the test items"),
-        Column("p50", "latency p50", "s"), Column("p95", "latency p95", "s"),
+        SYSTEM,
+        Column("train_paid", "training, paid", "USD"),
+        Column("train_shadow", "training, shadow price", "USD", "its machine hours at the price book's price of that machine"),
+        Column("paid", "1,000 answers, paid", "USD"),
+        Column("shadow", "1,000 answers, shadow price", "USD"),
+        Column("seconds", "one answer, machine time", "s", "mean over the test items"),
+        Column("p50", "latency p50", "s"),
+        Column("p95", "latency p95", "s"),
         *(Column(f"at.{n}", f"training and {n:,} answers", "USD", "bill where there is one, else shadow price") for n in VOLUMES),
         Column("machines", f"machines for {VOLUMES[-1]:,} a month", "", f"machine hours over {HOURS:.0f} hours a month"),
     ]
@@ -158,21 +219,51 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
     for name, one in found.items():
         data = material.systems[name]
         hours = one.machine_hours(VOLUMES[-1])
-        rows.append({
-            "system": name, "train_paid": one.train_paid, "train_shadow": Figure(None, "USD", na="billed, see paid") if one.hosted else one.train_shadow,
-            "paid": one.paid_per_1000, "shadow": Figure(None, "USD", na="billed, see paid") if one.hosted else one.shadow_per_1000, "seconds": one.seconds,
-            "p50": stored(data, "latency.p50", digits=2), "p95": stored(data, "latency.p95", digits=2),
-            **{f"at.{n}": known(one.total(n), one.fixed.na or one.per_1000.na, unit="USD", digits=2) for n in VOLUMES},
-            "machines": known(None if hours is None else hours / HOURS, "an API" if one.hosted else one.seconds.na, digits=2),
-        })
-    notes = [f"Hour price of {name}: {one.hour_price.text()} ({one.hour_source})." for name, one in found.items() if one.hour_price.known and material.state(name) == "tuned"]
-    return Table("cost", "Operational cost", "A machine of one's own or a free Colab is paid with 0; the shadow price says what the same hours cost when rented.", columns, rows, notes)
+        rows.append(
+            {
+                "system": name,
+                "train_paid": one.train_paid,
+                "train_shadow": Figure(None, "USD", na="billed, see paid") if one.hosted else one.train_shadow,
+                "paid": one.paid_per_1000,
+                "shadow": Figure(None, "USD", na="billed, see paid") if one.hosted else one.shadow_per_1000,
+                "seconds": one.seconds,
+                "p50": stored(data, "latency.p50", digits=2),
+                "p95": stored(data, "latency.p95", digits=2),
+                **{f"at.{n}": known(one.total(n), one.fixed.na or one.per_1000.na, unit="USD", digits=2) for n in VOLUMES},
+                "machines": known(None if hours is None else hours / HOURS, "an API" if one.hosted else one.seconds.na, digits=2),
+            }
+        )
+    notes = [
+        f"Hour price of {name}: {one.hour_price.text()} ({one.hour_source})."
+        for name, one in found.items()
+        if one.hour_price.known and material.state(name) == "tuned"
+    ]
+    return Table(
+        "cost",
+        "Operational cost",
+        "A machine of one's own or a free Colab is paid with 0; the shadow price says what the same hours cost when rented.",
+        columns,
+        rows,
+        notes,
+    )
 
 
 def break_evens(found: Mapping[str, SystemCost]) -> Table:
     """For every two systems: from how many answers they have cost the same, and the machine price at which they do."""
-    columns = [Column("a", "A"), Column("b", "B"), Column("answers", "break-even", "answers", "below it the one with the cheaper training is ahead, above it the other"),
-               *(Column(f"price.{n}", f"break-even GPU price at {n:,} answers", "USD/h", "a machine hour cheaper than this makes the local system the cheaper one") for n in VOLUMES)]
+    columns = [
+        Column("a", "A"),
+        Column("b", "B"),
+        Column("answers", "break-even", "answers", "below it the one with the cheaper training is ahead, above it the other"),
+        *(
+            Column(
+                f"price.{n}",
+                f"break-even GPU price at {n:,} answers",
+                "USD/h",
+                "a machine hour cheaper than this makes the local system the cheaper one",
+            )
+            for n in VOLUMES
+        ),
+    ]
     rows: list[dict[str, Cell]] = []
     names = list(found)
     for i, a in enumerate(names):
@@ -182,6 +273,10 @@ def break_evens(found: Mapping[str, SystemCost]) -> Table:
             for n in VOLUMES:
                 local, hosted = (two, one) if one.hosted else (one, two)
                 mixed = one.hosted != two.hosted
-                row[f"price.{n}"] = break_even_price(local, hosted, n) if mixed else Figure(None, "USD/h", na="both are billed" if one.hosted else "both run on machines")
+                row[f"price.{n}"] = (
+                    break_even_price(local, hosted, n)
+                    if mixed
+                    else Figure(None, "USD/h", na="both are billed" if one.hosted else "both run on machines")
+                )
             rows.append(row)
     return Table("break_even", "Break-even", "Where one system becomes cheaper than another.", columns, rows)

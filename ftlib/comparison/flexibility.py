@@ -3,57 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ftlib.comparison.load import Material
 from ftlib.comparison.table import Cell, Column, Figure, Table
 
-# column -> probe, the names under which its figure may stand, heading, unit, scale, whether higher is better, what it means
-PROBES: dict[str, tuple[str, tuple[str, ...], str, str, float, bool, str]] = {
-    "retention": ("retention", ("rate", "value"), "retention", "%", 100, True, "share of 60 short instructions outside the domain that are still carried out, checked by programs"),
-    "forgetting": ("forgetting", ("bits_per_byte", "value"), "forgetting", "bits/byte", 1, False, "bits per byte on neutral text; lower is better, a rise is forgetting"),
-    "wording_mean": ("wording", ("mean",), "wording, mean", "", 1, True, "primary metric when the task is asked in other words"),
-    "wording_worst": ("wording", ("worst",), "wording, worst", "", 1, True, "the worst of the wordings"),
-    "wording_spread": ("wording", ("spread",), "wording, spread", "", 1, False, "best minus worst wording; smaller is better"),
-    "transfer": ("transfer", ("value", "mean"), "transfer", "", 1, True, "primary metric on a slice never trained on"),
-    "bleeding": ("bleeding", ("rate", "value"), "bleeding", "%", 100, False, "share of questions outside the domain that are answered with a product blurb"),
+ALPHA = 0.05  # of the exact McNemar test against the own base
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One figure of a probe: where it stands in the summary, its heading and unit, which way is better."""
+
+    path: str  # below the system's entry; its first part is the probe
+    title: str
+    unit: str
+    higher: bool
+    about: str
+    scale: float = 1.0
+    digits: int = 1
+
+
+PROBES = {
+    "retention": Probe(
+        "retention.rate", "retention", "%", True, "share of short instructions outside the domain carried out, checked by programs", 100
+    ),
+    "forgetting": Probe(
+        "forgetting.bits_per_byte", "forgetting", "bits/byte", False, "bits per byte on neutral text: a rise is forgetting", digits=3
+    ),
+    "wording_mean": Probe("wording.mean", "other wordings, mean", "points", True, "ROUGE-L when the task is asked in other words"),
+    "wording_worst": Probe("wording.worst", "other wordings, worst", "points", True, "ROUGE-L of the worst of the wordings"),
+    "wording_spread": Probe("wording.spread", "other wordings, spread", "points", False, "best minus worst wording: smaller is steadier"),
+    "transfer": Probe("transfer.value", "transfer", "points", True, "ROUGE-L on a slice never trained on"),
+    "reverse": Probe("transfer.reverse.value", "reverse task", "points", True, "ROUGE-L when the task is turned round"),
+    "bleeding": Probe("bleeding.rate", "bleeding", "%", False, "share of questions outside the domain answered with a product blurb", 100),
 }
 
 
-def probe(material: Material, system: str, column: str) -> Figure:
-    """One probe's figure of one system, or n/a with the reason."""
-    name, keys, _, unit, scale, _, _ = PROBES[column]
+def probe(material: Material, system: str, key: str) -> Figure:
+    """One probe's figure of one system, or n/a with the reason; ``*`` where McNemar tells it from the own base."""
+    spec = PROBES[key]
     data = (material.summary.get("flexibility") or {}).get(system)
     if not isinstance(data, Mapping):
-        return Figure(None, unit, na=str(material.systems[system].get("reason") or "not probed"))
-    found: Any = data.get(name)
-    reasons = data.get("na") or {}
-    why = str(reasons.get(name) or next((v for k, v in reasons.items() if str(k).startswith(f"{name}.")), "") or "this probe was not run")
-    if not isinstance(found, Mapping):
-        return Figure(None, unit, na=why)
-    key = next((key for key in keys if isinstance(found.get(key), int | float)), None)
-    if key is None:
-        return Figure(None, unit, na=why)
-    low, high = found.get("low"), found.get("high")
-    interval = (scale * low, scale * high) if key in ("rate", "value") and low is not None and high is not None else (None, None)
-    return Figure(scale * found[key], unit, low=interval[0], high=interval[1], digits=3 if name == "forgetting" else 1)
+        return Figure(None, spec.unit, na=str(material.systems[system].get("reason") or "not probed"))
+    parts = spec.path.split(".")
+    found: Any = data
+    for part in parts[:-1]:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    value = found.get(parts[-1]) if isinstance(found, Mapping) else None
+    if not isinstance(value, int | float):
+        reasons = data.get("na") or {}
+        return Figure(None, spec.unit, na=str(reasons.get(spec.path) or reasons.get(parts[0]) or "this probe was not run"))
+    low, high = (found.get(end) if parts[-1] in ("rate", "value") else None for end in ("low", "high"))
+    told = (found.get("against_base") or {}).get("p", 1.0) < ALPHA
+    return Figure(
+        spec.scale * value,
+        spec.unit,
+        low=None if low is None else spec.scale * low,
+        high=None if high is None else spec.scale * high,
+        mark="*" if told else "",
+        digits=spec.digits,
+    )
+
+
+def change(material: Material, system: str, key: str) -> Figure:
+    """Tuned minus own base of one probe, or n/a with the reason."""
+    mine, base = probe(material, system, key), material.base_of(system)
+    if mine.value is None or base is None:
+        return Figure(None, mine.unit, na=mine.na or ("its base was not scored" if material.state(system) == "tuned" else "no tuned state"))
+    before = probe(material, base, key)
+    if before.value is None:
+        return Figure(None, mine.unit, na=before.na)
+    return Figure(mine.value - before.value, mine.unit, mark=mine.mark, digits=mine.digits)
 
 
 def flexibility(material: Material) -> Table:
-    """Every probe of every system, with the change against the own base."""
+    """Every probe of every model, with the change against the own base."""
     columns = [Column("system", "System")]
-    for key, (_, _, title, unit, _, _, about) in PROBES.items():
-        columns += [Column(key, title, unit, about), Column(f"{key}.change", f"{title}, change", unit, "tuned minus own base")]
+    for key, spec in PROBES.items():
+        columns += [
+            Column(key, spec.title, spec.unit, spec.about + ("" if spec.higher else "; lower is better")),
+            Column(f"{key}.change", f"{spec.title}, change", spec.unit, "tuned minus own base; * where exact McNemar gives p below 0.05"),
+        ]
     rows: list[dict[str, Cell]] = []
     for system in material.systems:
-        if material.state(system) == "trivial":
-            continue
-        row: dict[str, Cell] = {"system": system}
-        base = material.base_of(system)
-        for key, spec in PROBES.items():
-            mine = row[key] = probe(material, system, key)
-            before = probe(material, base, key) if base else Figure(None, na="no tuned state" if material.state(system) != "tuned" else "its base was not scored")
-            both = mine.value is not None and before.value is not None
-            row[f"{key}.change"] = Figure(mine.value - before.value, spec[3], digits=mine.digits) if both else Figure(None, spec[3], na=mine.na or before.na)  # type: ignore[operator]
-        rows.append(row)
+        if material.state(system) != "trivial":
+            row: dict[str, Cell] = {"system": system}
+            for key in PROBES:
+                row |= {key: probe(material, system, key), f"{key}.change": change(material, system, key)}
+            rows.append(row)
     return Table("flexibility", "Flexibility", "What a model can still do besides the task it was tuned for; before and after.", columns, rows)

@@ -57,6 +57,7 @@ class Material:
     formats: dict[str, dict[str, Any]]
     steps: list[dict[str, Any]] = field(default_factory=list)
     prices: str | None = None
+    review: dict[str, Any] = field(default_factory=dict)  # the key of evaluation's blind sheet, where there is one
     weights: str | None = None
 
     @property
@@ -121,6 +122,7 @@ def load_run(run: Run) -> Material:
         formats={name: found for name in contestants if (found := _optional(path / name / "format.json"))},
         steps=[record for file in sorted((path / "steps").glob("*.json")) if (record := read_json(file)).get("step") != "compare"],
         prices=run.profile.prices,
+        review=_optional(path / "scores" / "blind_key.json"),
     )
 
 
@@ -186,11 +188,14 @@ def merge(parts: Sequence[Material]) -> Material:
     for part in parts[1:]:
         if part.summary["test_hash"] != first.summary["test_hash"]:
             raise DataError(
-                f"{first.names[0]} and {part.names[0]} were tested on different rows (test_hash {first.summary['test_hash']} and {part.summary['test_hash']}); "
+                f"{first.names[0]} and {part.names[0]} were tested on different rows "
+                f"(test_hash {first.summary['test_hash']} and {part.summary['test_hash']}); "
                 "a comparison needs one test set, so run them with the same source, recipe, seed and sizes."
             )
         if part.primary != first.primary:
-            raise DataError(f"{first.names[0]} has primary metric {first.primary}, {part.names[0]} {part.primary}; score both with the same evaluation.primary.")
+            raise DataError(
+                f"{first.names[0]} has primary metric {first.primary}, {part.names[0]} {part.primary}; score both with the same evaluation.primary."
+            )
     if len(parts) == 1:
         return first
     counts: dict[str, int] = {}
@@ -216,14 +221,24 @@ def _rename(part: Material, names: Mapping[str, str]) -> Material:
         return f"{names[contestant]}{dot}{state}" if contestant in names else name
 
     summary = dict(part.summary)
-    summary["systems"] = {system(k): {**v, "contestant": names.get(v.get("contestant"), v.get("contestant"))} for k, v in part.systems.items()}
+    summary["systems"] = {system(k): {**v, "contestant": names.get(str(v.get("contestant")), v.get("contestant"))} for k, v in part.systems.items()}
     for key in ("pairs", "mcnemar"):
         summary[key] = [{**row, "a": system(row["a"]), "b": system(row["b"])} for row in summary.get(key) or []]
     summary["flexibility"] = {system(k): v for k, v in (summary.get("flexibility") or {}).items()}
     items = {system(k): v for k, v in part.items.items()}
     return Material(
-        part.names, part.profiles, summary, {names.get(k, k): v for k, v in part.trainings.items()}, {names.get(k, k): v for k, v in part.contestants.items()},
-        items, {system(k): v for k, v in part.answers.items()}, part.funnel, part.tokens, {names.get(k, k): v for k, v in part.formats.items()}, part.steps, part.prices,
+        part.names,
+        part.profiles,
+        summary,
+        {names.get(k, k): v for k, v in part.trainings.items()},
+        {names.get(k, k): v for k, v in part.contestants.items()},
+        items,
+        {system(k): v for k, v in part.answers.items()},
+        part.funnel,
+        part.tokens,
+        {names.get(k, k): v for k, v in part.formats.items()},
+        part.steps,
+        part.prices,
     )
 
 
@@ -245,16 +260,25 @@ def _join(parts: Sequence[Material]) -> Material:
         return {name: value for part in reversed(parts) for name, value in getattr(part, attribute).items()}
 
     return Material(
-        [name for part in parts for name in part.names], [profile for part in parts for profile in part.profiles], summary, together("trainings"),
-        together("contestants"), together("items"), together("answers"), parts[0].funnel, parts[0].tokens, together("formats"),
-        [{**step, "step": f"{part.names[0]}: {step['step']}"} for part in parts for step in part.steps], parts[0].prices,
+        [name for part in parts for name in part.names],
+        [profile for part in parts for profile in part.profiles],
+        summary,
+        together("trainings"),
+        together("contestants"),
+        together("items"),
+        together("answers"),
+        parts[0].funnel,
+        parts[0].tokens,
+        together("formats"),
+        [{**step, "step": f"{part.names[0]}: {step['step']}"} for part in parts for step in part.steps],
+        parts[0].prices,
     )
 
 
 def sources(run: Run) -> dict[str, Path | str | None]:
     """Everything that a run's comparison is made from, for the step that makes it; what is not there counts as None."""
     path = run.path
-    names = ["scores/summary.json", "scores/items.jsonl", "curated/funnel.json", "curated/tokens.json"]
+    names = ["scores/summary.json", "scores/items.jsonl", "scores/blind_key.json", "curated/funnel.json", "curated/tokens.json"]
     for contestant in run.profile.contestants:
         names += [f"{contestant.name}/{file}" for file in ("training.json", "format.json")]
     found: dict[str, Path | str | None] = {name: path / name if (path / name).exists() else None for name in names}

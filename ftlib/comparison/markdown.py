@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ftlib.comparison.build import Comparison
 from ftlib.comparison.pairs import ranked
-from ftlib.comparison.table import Table
+from ftlib.comparison.table import Figure, Table
 from ftlib.comparison.workbook.cells import clean
 from ftlib.comparison.workbook.overview import summary_table
 from ftlib.files import write_atomic
@@ -27,19 +27,21 @@ def escape(text: str) -> str:
 
 def light(text: str) -> str:
     """A sentence or figure of our own: what would break a table or become markup is escaped, the rest stays readable."""
-    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", " ".join(clean(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    text = " ".join(clean(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")  # no links made by themselves
+    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", text)
 
 
-def grid(headings: Sequence[str], rows: Sequence[Sequence[str]], *, hostile: bool = False) -> str:
-    """A Markdown table."""
-    say = escape if hostile else light
+def grid(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of cells that are escaped already."""
     lines = ["| " + " | ".join(light(h) for h in headings) + " |", "|" + "---|" * len(headings)]
-    return "\n".join([*lines, *("| " + " | ".join(say(cell) for cell in row) + " |" for row in rows)])
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def table(made: Table) -> str:
-    """A table with its sentence and notes."""
-    return "\n\n".join([light(made.about), grid([c.heading for c in made.columns], made.texts()), *(light(note) for note in made.notes)])
+    """A table with its sentence and notes; texts are escaped wholly, figures are our own."""
+    cells = [[light(cell.text()) if isinstance(cell := row.get(c.key, ""), Figure) else escape(cell) for c in made.columns] for row in made.rows]
+    return "\n\n".join([light(made.about), grid([c.heading for c in made.columns], cells), *(light(note) for note in made.notes)])
 
 
 def write_markdown(comparison: Comparison, path: Path) -> None:
@@ -55,10 +57,13 @@ def write_markdown(comparison: Comparison, path: Path) -> None:
         if key in comparison.tables:
             parts += [f"## {comparison.tables[key].title}", table(comparison.tables[key])]
     if comparison.questions:
-        rows = [[q.claim, q.artefacts, q.measured] for q in comparison.questions]
-        parts += ["## The original project's questions", grid(["It says", "Its own files show", "This run measured"], rows)]
+        rows = [[light(q.claim), light(q.artefacts), light(q.measured)] for q in comparison.questions]
+        parts += [
+            "## The original project's questions",
+            grid(["It says", "Its own files show", "This run measured"], rows),
+        ]
     parts += ["## Answers side by side", samples(comparison)]
-    parts += ["## Provenance", grid(["what", "value"], [list(fact) for fact in comparison.provenance], hostile=True)]
+    parts += ["## Provenance", grid(["what", "value"], [[escape(key), escape(value)] for key, value in comparison.provenance])]
     parts += ["## Limits", "\n".join(f"- {light(limit)}" for limit in comparison.limits)]
     write_atomic(path, "\n\n".join(parts) + "\n")
 
@@ -70,12 +75,16 @@ def samples(comparison: Comparison) -> str:
     parts = [f"The first {min(SHOWN, material.n)} of {material.n} items; report.html and the workbook have all."]
     for key in material.ids()[:SHOWN]:
         some = next(items[key] for items in material.items.values() if key in items)
-        rows = [["expected", "", _cut(some.reference)]]
+        rows = [["expected", "", escape(_cut(some.reference))]]
         for name in systems:
             item = material.items[name].get(key)
             value = item.metrics.get(material.primary) if item else None
-            rows.append([name, "n/a" if value is None else f"{value:.1f}", _cut(item.answer if item and item.answer is not None else "n/a: no answer")])
-        parts += [f"**{escape(_cut(some.title))}** ({escape(key)})", grid(["system", material.primary, "text"], rows, hostile=True)]
+            answer = "n/a: no answer" if item is None or item.answer is None else item.answer
+            rows.append([escape(name), "n/a" if value is None else f"{value:.1f}", escape(_cut(answer))])
+        parts += [
+            f"**{escape(_cut(some.title))}** ({escape(key)})",
+            grid(["system", material.primary, "text"], rows),
+        ]
     return "\n\n".join(parts)
 
 

@@ -37,7 +37,13 @@ def rows(comparison: Comparison) -> Iterator[list[Any]]:
         for name in systems:
             item = material.items[name].get(key)
             value = item.metrics.get(material.primary) if item else None
-            row.append([None if item is None or item.answer is None else clean(item.answer), None if value is None else round(value, 2), ", ".join(item.flags) if item else ""])
+            row.append(
+                [
+                    None if item is None or item.answer is None else clean(item.answer),
+                    None if value is None else round(value, 2),
+                    ", ".join(item.flags) if item else "",
+                ]
+            )
         yield row
 
 
@@ -59,15 +65,24 @@ def write_page(comparison: Comparison, path: Path) -> None:
     from markupsafe import Markup
 
     files = resources.files("ftlib.comparison").joinpath("templates")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     template = environment.from_string(files.joinpath("report.html.j2").read_text("utf-8"))
     material = comparison.material
     systems = [name for name in ranked(material) if name in material.items]
     stream = template.stream(
-        comparison=comparison, summary=summary_table(comparison), order=[key for key in ("ranking", *ORDER) if key in comparison.tables], count=len(material.ids()),
-        primary=material.primary, systems=systems, settings=Markup(embed({"systems": systems, "primary": material.primary, "block": BLOCK})),
-        blocks=(Markup(block) for block in blocks(comparison)), css=Markup(files.joinpath("report.css").read_text("utf-8")),
-        script=Markup(files.joinpath("report.js").read_text("utf-8")), pictures=[(chart, base64.b64encode(chart.svg).decode()) for chart in comparison.charts],
+        comparison=comparison,
+        summary=summary_table(comparison),
+        order=[key for key in ("ranking", *ORDER) if key in comparison.tables],
+        count=len(material.ids()),
+        primary=material.primary,
+        systems=systems,
+        settings=Markup(embed({"systems": systems, "primary": material.primary, "block": BLOCK})),
+        blocks=(Markup(block) for block in blocks(comparison)),
+        css=Markup(files.joinpath("report.css").read_text("utf-8")),
+        script=Markup(files.joinpath("report.js").read_text("utf-8")),
+        pictures=[(chart, base64.b64encode(chart.svg).decode()) for chart in comparison.charts],
     )
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as handle:
         handle.writelines(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ftlib.comparison.load import Material
@@ -21,10 +22,14 @@ def pair(material: Material, a: str, b: str, metric: str | None = None) -> dict[
     return None
 
 
+def holm_p(row: Mapping[str, Any]) -> float:
+    """p after Holm's correction; the plain one where it stood alone."""
+    return float(row["p"] if row.get("p_holm") is None else row["p_holm"])
+
+
 def significant(row: dict[str, Any]) -> bool:
     """Whether Holm's corrected p is below 5 % and the interval excludes 0."""
-    p = row.get("p_holm") if row.get("p_holm") is not None else row.get("p")
-    return p is not None and p < ALPHA and not row["low"] <= 0 <= row["high"]
+    return holm_p(row) < ALPHA and not row["low"] <= 0 <= row["high"]
 
 
 def difference(material: Material, a: str, b: str | None, metric: str | None = None, *, why: str = "this pair was not tested") -> Figure:
@@ -63,7 +68,9 @@ def score(material: Material, system: str, metric: str | None = None) -> Figure:
 def better_is_higher(material: Material, metric: str | None = None) -> bool:
     """Whether a higher value of the metric is better (it is, unless evaluation says otherwise)."""
     metric = metric or material.primary
-    return next((bool(s["metrics"][metric].get("higher_is_better", True)) for s in material.systems.values() if metric in (s.get("metrics") or {})), True)
+    return next(
+        (bool(s["metrics"][metric].get("higher_is_better", True)) for s in material.systems.values() if metric in (s.get("metrics") or {})), True
+    )
 
 
 def ranked(material: Material, *, trivial: bool = True) -> list[str]:

@@ -47,8 +47,12 @@ def measured(material: Material, found: Mapping[str, SystemCost], system: str) -
     value = material.systems[system]["metrics"][material.primary]["value"]
     one = found[system]
     total, hours = one.total(ANSWERS), one.train_hours.value
-    return {"precision": value if better_is_higher(material) else -value, "efficiency": None if hours is None else -hours, "cost": None if total is None else -total,
-            "flexibility": probe(material, system, "retention").value}
+    return {
+        "precision": value if better_is_higher(material) else -value,
+        "efficiency": None if hours is None else -hours,
+        "cost": None if total is None else -total,
+        "flexibility": probe(material, system, "retention").value,
+    }
 
 
 def scaled(values: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
@@ -79,17 +83,37 @@ def ranking(material: Material, found: Mapping[str, SystemCost], text: str) -> T
     raw = {name: measured(material, found, name) for name in found}
     values = scaled(raw)
     placed = order(values, weights)
-    columns = [Column("place", "Place"), Column("system", "System"), Column("sum", "weighted sum", "", "0 is the worst of these systems in everything, 1 the best"),
-               *(Column(name, f"{name} (weight {weights.get(name, 0):.2f})", "", f"{about}, scaled from worst (0) to best (1)") for name, about in CRITERIA.items())]
+    columns = [
+        Column("place", "Place"),
+        Column("system", "System"),
+        Column("sum", "weighted sum", "", "0 is the worst of these systems in everything, 1 the best"),
+        *(
+            Column(name, f"{name} (weight {weights.get(name, 0):.2f})", "", f"{about}, scaled from worst (0) to best (1)")
+            for name, about in CRITERIA.items()
+        ),
+    ]
     rows: list[dict[str, Cell]] = []
     for place, (name, total) in enumerate(placed, 1):
         cells = {c: Figure(None, na="n/a here, weight 0") if (v := values[name][c]) is None else Figure(v, digits=2) for c in CRITERIA}
         rows.append({"place": str(place), "system": name, "sum": Figure(total, digits=3), **cells})
     for name in (name for name in found if name not in dict(placed)):
         missing = [c for c, w in weights.items() if w > 0 and raw[name][c] is None]
-        rows.append({"place": "n/a", "system": name, "sum": Figure(None, na=f"no figure for {', '.join(missing)}"),
-                     **{c: Figure(None, na="no figure") if (v := values[name][c]) is None else Figure(v, digits=2) for c in CRITERIA}})
-    return Table("ranking", "Ranking by your own weights", "Your weights, your ranking: it says nothing beyond them.", columns, rows, firmness(values, weights, placed))
+        rows.append(
+            {
+                "place": "n/a",
+                "system": name,
+                "sum": Figure(None, na=f"no figure for {', '.join(missing)}"),
+                **{c: Figure(None, na="no figure") if (v := values[name][c]) is None else Figure(v, digits=2) for c in CRITERIA},
+            }
+        )
+    return Table(
+        "ranking",
+        "Ranking by your own weights",
+        "Your weights, your ranking: it says nothing beyond them.",
+        columns,
+        rows,
+        firmness(values, weights, placed),
+    )
 
 
 def firmness(values: Mapping[str, Mapping[str, float | None]], weights: Mapping[str, float], placed: list[tuple[str, float]]) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftlib.comparison.choice import Choice, number_of
+from ftlib.comparison.choice import Choice, worse_by
 from ftlib.comparison.load import TRIVIAL, Material
 from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, significant, unit_of
 from ftlib.comparison.table import Figure, listed
@@ -43,8 +43,12 @@ class Verdict:
 
     def sentences(self) -> list[str]:
         """All of it as sentences."""
-        return [self.headline, *(f"{f.contestant}: {f.decision}. {f.sentence}" for f in self.findings), *self.between,
-                *(f"At {c.volume:,} answers a month: {c.system or 'none'}. {c.why}" for c in self.choices)]
+        return [
+            self.headline,
+            *(f"{f.contestant}: {f.decision}. {f.sentence}" for f in self.findings),
+            *self.between,
+            *(choice.sentence() for choice in self.choices),
+        ]
 
 
 def verdict(material: Material, choices: list[Choice]) -> Verdict:
@@ -63,7 +67,15 @@ def _oriented(material: Material, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _relevant(material: Material) -> float:
-    scale = 100.0 if max((abs(s["metrics"][material.primary]["value"]) for s in material.systems.values() if material.primary in (s.get("metrics") or {})), default=0) > 1.5 else 1.0
+    scale = (
+        100.0
+        if max(
+            (abs(s["metrics"][material.primary]["value"]) for s in material.systems.values() if material.primary in (s.get("metrics") or {})),
+            default=0,
+        )
+        > 1.5
+        else 1.0
+    )
     return RELEVANT * scale
 
 
@@ -85,10 +97,18 @@ def _finding(material: Material, name: str) -> Finding:
     gain = Figure(row["difference"], low=row["low"], high=row["high"]).text()
     unit = f"{unit_of(material)} of {material.primary}".strip()
     if significant(row) and row["difference"] < 0:
-        return Finding(name, "do not fine-tune", f"Tuning made it worse by {number_of(difference(material, tuned, base)).replace(' worse', '')} of {material.primary}.")
+        return Finding(
+            name,
+            "do not fine-tune",
+            f"Tuning made it worse by {worse_by(difference(material, tuned, base)).replace(' worse', '')} of {material.primary}.",
+        )
     if not significant(row):
         if row["high"] >= _relevant(material):
-            return Finding(name, "too few items to tell", f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having.")
+            return Finding(
+                name,
+                "too few items to tell",
+                f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having.",
+            )
         return Finding(name, "do not fine-tune", f"Its base is as good: the difference is {gain} {unit}, no gain worth having.")
     rivals = untrained_as_good(material, tuned)
     if rivals:
@@ -123,7 +143,11 @@ def _headline(material: Material, findings: list[Finding]) -> str:
         return f"Fine-tuning is worth it for {listed(helped)}; the best of them is {best}."
     if "do not fine-tune" in decisions:
         best = order[0]
-        return f"Do not fine-tune: the best system is {_label(best)}." if material.state(best) != "tuned" else f"Do not fine-tune: nothing shows that {best} is worth more than what needs no training."
+        return (
+            f"Do not fine-tune: the best system is {_label(best)}."
+            if material.state(best) != "tuned"
+            else f"Do not fine-tune: nothing shows that {best} is worth more than what needs no training."
+        )
     if "too few items to tell" in decisions:
         return f"Too few items to tell: {material.n} items do not show whether fine-tuning helps."
     return f"Nothing was tuned and tested; the best system is {_label(order[0])}."
@@ -149,6 +173,12 @@ def _between(material: Material) -> list[str]:
         row = pair(material, tuned[0], trivial[0])
         if row is not None:
             row = _oriented(material, row)
-            word = "is better than" if significant(row) and row["difference"] > 0 else "is worse than" if significant(row) else "cannot be told apart from"
+            word = (
+                "is better than"
+                if significant(row) and row["difference"] > 0
+                else "is worse than"
+                if significant(row)
+                else "cannot be told apart from"
+            )
             sentences.append(f"{tuned[0]} {word} {_label(trivial[0])} ({Figure(row['difference'], low=row['low'], high=row['high']).text()} {unit}).")
     return sentences

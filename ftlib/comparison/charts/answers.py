@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ftlib.comparison.charts.chart import Drawing
 from ftlib.comparison.charts.style import COLOURS, GREY, figure, title
-from ftlib.comparison.flexibility import PROBES, probe
+from ftlib.comparison.flexibility import PROBES, change, probe
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import ranked
+from ftlib.comparison.table import number
 
 
 def lengths(material: Material) -> Drawing | None:
@@ -19,7 +20,9 @@ def lengths(material: Material) -> Drawing | None:
     expected = np.array([len(item.reference.split()) for item in next(iter(material.items.values())).values()])
     words = {"expected": expected} | {name: np.array([len((item.answer or "").split()) for item in material.items[name].values()]) for name in order}
     made, ax = figure(1.6 + 0.4 * len(words))
-    box = ax.boxplot(list(words.values()), orientation="horizontal", whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, medianprops={"color": "black"})
+    box = ax.boxplot(
+        list(words.values()), orientation="horizontal", whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, medianprops={"color": "black"}
+    )
     for i, patch in enumerate(box["boxes"]):
         patch.set_facecolor("#bbbbbb" if i == 0 else {"tuned": COLOURS[0], "base": COLOURS[4]}.get(material.state(order[i - 1]), "#eeeeee"))
     ax.axvline(float(np.median(expected)), color=GREY, linestyle="--", linewidth=1)
@@ -28,9 +31,15 @@ def lengths(material: Material) -> Drawing | None:
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("words an answer")
     gap = {name: float(np.median(words[name])) - float(np.median(expected)) for name in order if material.state(name) == "tuned"}
-    text = f"Median lengths: expected {float(np.median(expected)):.0f} words" + "".join(f", {name} {float(np.median(words[name])):.0f}" for name in gap)
+    text = f"Median lengths: expected {float(np.median(expected)):.0f} words" + "".join(
+        f", {name} {float(np.median(words[name])):.0f}" for name in gap
+    )
     title(made, text)
-    return Drawing(made, text, "Boxes hold the middle half of the answers, whiskers 5 to 95 %; the dashed line is the expected median. Blue: tuned; orange: base.")
+    return Drawing(
+        made,
+        text,
+        "Boxes hold the middle half of the answers, whiskers 5 to 95 %; the dashed line is the expected median. Blue: tuned; orange: base.",
+    )
 
 
 def degenerate(material: Material) -> Drawing | None:
@@ -44,10 +53,20 @@ def degenerate(material: Material) -> Drawing | None:
     if not keep:
         keep = list(range(len(names)))
     text = _finding(material, order, names)
-    _heat(made := figure(1.9 + 0.36 * len(keep)), [[rates[i][j] for j in range(len(order))] for i in keep], [names[i].replace("_", " ") for i in keep], order)
+    _heat(
+        made := figure(1.9 + 0.36 * len(keep)),
+        [[rates[i][j] for j in range(len(order))] for i in keep],
+        [names[i].replace("_", " ") for i in keep],
+        order,
+    )
     title(made[0], text)
-    return Drawing(made[0], text, "Per cent of the test answers with each defect; darker is worse. Defects that no system shows are left out." if len(keep) < len(names) else
-                   "Per cent of the test answers with each defect; darker is worse.")
+    return Drawing(
+        made[0],
+        text,
+        "Per cent of the test answers with each defect; darker is worse. Defects that no system shows are left out."
+        if len(keep) < len(names)
+        else "Per cent of the test answers with each defect; darker is worse.",
+    )
 
 
 def _rate(material: Material, name: str, flag: str) -> float | None:
@@ -60,7 +79,11 @@ def _finding(material: Material, order: list[str], names: list[str]) -> str:
     for name in order:
         if material.state(name) == "tuned":
             worst = max([worst, *((rate, name, flag) for flag in names if (rate := _rate(material, name, flag)) is not None)])
-    return f"Most frequent defect of a tuned system: {worst[2].replace('_', ' ')}, {worst[0]:.0f} % of {worst[1]}" if worst[1] else "No tuned system gives degenerate answers"
+    return (
+        f"Most frequent defect of a tuned system: {worst[2].replace('_', ' ')}, {worst[0]:.0f} % of {worst[1]}"
+        if worst[1]
+        else "No tuned system gives degenerate answers"
+    )
 
 
 def _heat(made_ax: tuple[object, object], values: list[list[float | None]], rows: list[str], columns: list[str]) -> None:
@@ -89,28 +112,42 @@ def flexibility_map(material: Material) -> Drawing | None:
     if not systems or not rows:
         return None
     made, ax = figure(1.9 + 0.42 * len(rows))
-    grid = np.full((len(rows), len(systems)), np.nan)
-    for i, key in enumerate(rows):
-        values = np.array([v if (v := probe(material, name, key).value) is not None else np.nan for name in systems])
-        low, high = np.nanmin(values), np.nanmax(values)
-        scaled = np.full(len(values), 0.5) if high == low else (values - low) / (high - low)
-        grid[i] = scaled if PROBES[key][5] else 1 - scaled
-        grid[i][np.isnan(values)] = np.nan
+    grid = np.array([_shades([probe(material, name, key).value for name in systems], higher=PROBES[key].higher) for key in rows])
     ax.imshow(np.ma.masked_invalid(grid), cmap="cividis", vmin=-0.25, vmax=1, aspect="auto")
     for i, key in enumerate(rows):
         for j, name in enumerate(systems):
             found = probe(material, name, key)
-            shown = "n/a" if found.value is None else f"{found.value:.{2 if PROBES[key][3] == 'bits/byte' else 1}f}"
+            shown = "n/a" if found.value is None else number(found.value, min(2, found.digits))
             ax.text(j, i, shown, ha="center", va="center", fontsize=9.5, color="black" if np.isnan(grid[i][j]) or grid[i][j] > 0.35 else "white")
-    ax.set_xticks(range(len(systems)), systems, rotation=25 if len(systems) > 4 else 0, ha="right" if len(systems) > 4 else "center")
-    ax.set_yticks(range(len(rows)), [f"{PROBES[key][2]}{f' [{PROBES[key][3]}]' if PROBES[key][3] else ''}{'' if PROBES[key][5] else ', lower is better'}" for key in rows])
+    many = len(systems) > 4
+    ax.set_xticks(range(len(systems)), systems, rotation=25 if many else 0, ha="right" if many else "center")
+    ax.set_yticks(range(len(rows)), [f"{PROBES[key].title} [{PROBES[key].unit}]{'' if PROBES[key].higher else ', lower is better'}" for key in rows])
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    changes = {name: after - before for name in systems if (base := material.base_of(name)) and (after := probe(material, name, "retention").value) is not None and (before := probe(material, base, "retention").value) is not None}
-    if changes:
-        worst = min(changes, key=lambda name: changes[name])
-        text = f"{worst} loses {-changes[worst]:.0f} points of retention by tuning" if changes[worst] < 0 else "No tuned model follows fewer of the other instructions than its base"
-    else:
-        text = "What the models can do besides their task"
+    text = _kept(material, systems)
     title(made, text)
-    return Drawing(made, text, "Each row is coloured by itself: yellow is the best of the row, dark blue the worst. The figures are in the cells.")
+    return Drawing(
+        made, text, "Each row is coloured by itself: yellow is the best of the row, dark blue the worst; grey where all are alike. n/a: not measured."
+    )
+
+
+def _shades(values: list[float | None], *, higher: bool) -> list[float]:
+    """A row scaled from its worst (0) to its best (1), nan where there is no figure."""
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
+    scaled = [float("nan") if value is None else 0.5 if high == low else (value - low) / (high - low) for value in values]
+    return scaled if higher else [1 - value for value in scaled]
+
+
+def _kept(material: Material, systems: list[str]) -> str:
+    """The finding: who lost most of what it could do before."""
+    changes = {name: found.value for name in systems if (found := change(material, name, "retention")).value is not None}
+    if not changes:
+        return "What the models can do besides their task"
+    worst = min(changes, key=lambda name: changes[name] or 0.0)
+    lost = -(changes[worst] or 0.0)
+    return (
+        f"{worst} loses {lost:.0f} points of retention by tuning"
+        if lost >= 0.5
+        else "No tuned model carries out fewer other instructions than its base"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftlib.comparison.charts.chart import Drawing
-from ftlib.comparison.charts.style import GREY, MARKERS, colours, figure, title
+from ftlib.comparison.charts.style import GREY, MARKERS, colours, figure, log_ticks, title
 from ftlib.comparison.cost import SystemCost, break_even
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import ranked, unit_of
@@ -26,8 +26,19 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
         found = material.systems[name]["metrics"][material.primary]
         x, y = axis[name] or floor, found["value"]
         points[name] = (x, y)
-        ax.errorbar(x, y, yerr=[[max(0.0, y - found["low"])], [max(0.0, found["high"] - y)]], color=colour, marker=marker, markersize=8, capsize=3, linestyle="none", label=name)
+        ax.errorbar(
+            x,
+            y,
+            yerr=[[max(0.0, y - found["low"])], [max(0.0, found["high"] - y)]],
+            color=colour,
+            marker=marker,
+            markersize=8,
+            capsize=3,
+            linestyle="none",
+            label=name,
+        )
     ax.set_xscale("log")
+    log_ticks(ax.xaxis)
     front = frontier({name: (axis[name], points[name][1]) for name in axis})
     line = sorted(points[name] for name in front)
     ax.step([x for x, _ in line], [y for _, y in line], where="post", color=GREY, linewidth=1, linestyle="--", zorder=0)
@@ -40,14 +51,21 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
     ax.set_ylabel(f"{material.primary} [{unit_of(material) or 'score'}]")
     made.legend(loc="outside right upper", fontsize=9)
     rest = [name for name in axis if name not in front]
-    text = f"On the frontier of {'cost' if in_money else 'machine time'} and quality: {', '.join(front)}" + (f"; beaten in both: {', '.join(rest)}" if rest else "")
+    text = f"On the frontier of {'cost' if in_money else 'machine time'} and quality: {', '.join(front)}" + (
+        f"; beaten in both: {', '.join(rest)}" if rest else ""
+    )
     title(made, text)
-    return Drawing(made, text, "Higher is better, further left is cheaper. No system on the dashed line is beaten in both; one below it is." +
-                   ("" if in_money else " Money would say nothing here (fewer than two systems have a price above 0), so the axis is machine time."))
+    return Drawing(
+        made,
+        text,
+        "Higher is better, further left is cheaper. No system on the dashed line is beaten in both; one below it is."
+        + ("" if in_money else " Money would say nothing here (fewer than two systems have a price above 0), so the axis is machine time."),
+    )
 
 
 def frontier(points: dict[str, tuple[float, float]]) -> list[str]:
     """Names that no other beats in cost and value both, cheapest first."""
+
     def beaten(name: str) -> bool:
         x, y = points[name]
         return any((a <= x and b >= y) and (a < x or b > y) for other, (a, b) in points.items() if other != name)
@@ -79,20 +97,29 @@ def cumulative(material: Material, costs: dict[str, SystemCost]) -> Drawing | No
         ax.plot(x, y, "o", markersize=10, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.6)
         ax.annotate(f"{x:,.0f} answers\n{y:,.2f} USD", (x, y), xytext=(-10, 12), textcoords="offset points", ha="right", fontsize=9)
     _log_axes(ax, order, costs)
-    text = ("Costs cross: " + "; ".join(f"{label} at {x:,.0f} answers" for x, _, label in crossings)) if crossings else f"{_cheapest(order, costs)} costs least at every number of answers"
+    text = (
+        ("Costs cross: " + "; ".join(f"{label} at {x:,.0f} answers" for x, _, label in crossings))
+        if crossings
+        else f"{_cheapest(order, costs)} costs least at every number of answers"
+    )
     ax.legend(loc="lower right")
     title(made, text)
-    return Drawing(made, text, "Training is paid once, answers one by one; a ring marks where two systems have cost the same. Bills where there are bills, else machine hours at the price book's price.")
+    return Drawing(
+        made,
+        text,
+        "Training is paid once, answers one by one; a ring marks where two systems have cost the same. "
+        "Bills where there are bills, else machine hours at the price book's price.",
+    )
 
 
 def _log_axes(ax: Any, order: list[str], costs: dict[str, SystemCost]) -> None:
     ax.set_xscale("log")
+    log_ticks(ax.xaxis)
     ax.set_xlabel("answers")
     ax.set_ylabel("training and answers [USD]")
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     if all((costs[name].total(100) or 0) > 0 for name in order):
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        log_ticks(ax.yaxis)
 
 
 def _cheapest(order: list[str], costs: dict[str, SystemCost]) -> str:

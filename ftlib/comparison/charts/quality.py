@@ -16,7 +16,11 @@ def contrasts(material: Material) -> list[tuple[str, str]]:
     wanted = [(name, base) for name in tuned if (base := material.base_of(name))]
     wanted += [(a, b) for i, a in enumerate(tuned) for b in tuned[i + 1 :]][:6]
     best = next((name for name in order if material.state(name) != "trivial"), None)
-    wanted += [(best, name) for name in order if best and (material.state(name) == "trivial" or (material.state(name) == "base" and (best, name) not in wanted))][:6]
+    wanted += [
+        (best, name)
+        for name in order
+        if best and (material.state(name) == "trivial" or (material.state(name) == "base" and (best, name) not in wanted))
+    ][:6]
     return [ab for ab in dict.fromkeys(wanted) if ab[0] != ab[1] and pair(material, *ab)]
 
 
@@ -32,8 +36,10 @@ def differences(material: Material) -> Drawing | None:
         sure = significant(row)
         colour = COLOURS[0] if sure else GREY
         ax.plot([row["low"], row["high"]], [i, i], color=colour, linewidth=2)
-        ax.plot(row["difference"], i, "o" if sure else "o", color=colour, markerfacecolor=colour if sure else "white", markersize=7)
-        ax.annotate(f"{row['difference']:+.1f}", (row["difference"], i), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8.5, color=colour)
+        ax.plot(row["difference"], i, "o", color=colour, markerfacecolor=colour if sure else "white", markersize=7)
+        ax.annotate(
+            f"{row['difference']:+.1f}", (row["difference"], i), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8.5, color=colour
+        )
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(range(len(shown)), [f"{a}  −  {b}" for a, b in shown])
     ax.set_ylim(len(shown) - 0.4, -0.7)
@@ -42,9 +48,20 @@ def differences(material: Material) -> Drawing | None:
     ax.grid(axis="y", visible=False)
     own = [(a, b) for a, b in shown if material.base_of(a) == b]
     beat = [a for a, b in own if (row := pair(material, a, b)) and significant(row) and row["difference"] > 0]
-    text = f"{listed(beat)} {'beats its' if len(beat) == 1 else 'beat their'} base" if beat else "No tuned system is shown to beat its base" if own else "Differences between the systems"
+    text = (
+        f"{listed(beat)} {'beats its' if len(beat) == 1 else 'beat their'} base"
+        if beat
+        else "No tuned system is shown to beat its base"
+        if own
+        else "Differences between the systems"
+    )
     title(made, text)
-    return Drawing(made, text, "Each line is a difference on the same items with its 95 % interval; right of 0 the first system is better. Filled: significant after Holm; hollow: not.")
+    return Drawing(
+        made,
+        text,
+        "Each line is a difference on the same items with its 95 % interval; right of 0 the first system is better. "
+        "Filled: significant after Holm; hollow: not.",
+    )
 
 
 def dumbbells(material: Material) -> Drawing | None:
@@ -107,4 +124,6 @@ def item_differences(material: Material) -> Drawing | None:
     shares = {name: 100 * float((v < 0).mean()) for name, v in spread.items()}
     text = "Tuning makes some answers worse: " + ", ".join(f"{share:.0f} % for {name.removesuffix('.tuned')}" for name, share in shares.items())
     title(made, text)
-    return Drawing(made, text, "The height of a line over 0 is the share of items that tuning made worse or left alike; a line further right gains more.")
+    return Drawing(
+        made, text, "The height of a line over 0 is the share of items that tuning made worse or left alike; a line further right gains more."
+    )

@@ -15,10 +15,27 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH = 8.0  # inches
 
 SETTINGS: dict[str, Any] = {
-    "figure.dpi": 100, "savefig.dpi": 130, "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True,
-    "figure.facecolor": "white", "axes.facecolor": "white", "legend.frameon": False, "svg.hashsalt": "ftlib", "svg.fonttype": "path", "text.parse_math": False,
-    "axes.formatter.useoffset": False, "axes.unicode_minus": True,
+    "figure.dpi": 100,
+    "savefig.dpi": 130,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "legend.frameon": False,
+    "svg.hashsalt": "ftlib",
+    "svg.fonttype": "path",
+    "text.parse_math": False,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
 }
 
 
@@ -29,7 +46,7 @@ def styled() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(SETTINGS)  # type: ignore[arg-type]
         yield
 
 
@@ -46,6 +63,15 @@ def figure(height: float = 4.0, columns: int = 1, **options: Any) -> tuple[Any, 
 def title(made: Any, text: str) -> None:
     """The finding, above the whole figure, wrapped to its width."""
     made.suptitle("\n".join(textwrap.wrap(text, 88)), x=0.01, ha="left", fontsize=11, fontweight="bold")
+
+
+def log_ticks(axis: Any) -> None:
+    """Plain numbers at the powers of ten and nothing between, so that labels never overlap."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(base=10, numticks=8))
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:

@@ -23,7 +23,15 @@ def time_and_memory(material: Material) -> Drawing | None:
             cell = rows[name][key]
             if isinstance(cell, Figure) and cell.value is not None:
                 shown[key] += 1
-                ax.plot(cell.value / (60 if key == "wall" else 1), value, marker=marker, color=colour, markersize=9, linestyle="none", label=name if key == "wall" else None)
+                ax.plot(
+                    cell.value / (60 if key == "wall" else 1),
+                    value,
+                    marker=marker,
+                    color=colour,
+                    markersize=9,
+                    linestyle="none",
+                    label=name if key == "wall" else None,
+                )
     for ax, key, label in zip(axes, ("wall", "memory"), ("training, wall time [minutes]", "peak memory [GB]"), strict=True):
         ax.set_xlabel(label)
         ax.margins(0.2)
@@ -40,13 +48,17 @@ def time_and_memory(material: Material) -> Drawing | None:
         text = f"{fast} trains fastest: {times[fast] / 60:.1f} minutes" if len(times) > 1 else f"{fast} trained for {times[fast] / 60:.1f} minutes"
     title(made, text)
     missing = [name for name, row in rows.items() if not (isinstance(row["memory"], Figure) and row["memory"].known)]
-    return Drawing(made, text, "Further left is faster or smaller, higher is better. Compare only where the device is the same." +
-                   (f" The memory of {', '.join(missing)} is not known." if missing else ""))
+    return Drawing(
+        made,
+        text,
+        "Further left is faster or smaller, higher is better. Compare only where the device is the same."
+        + (f" The memory of {', '.join(missing)} is not known." if missing else ""),
+    )
 
 
 def learning_curves(material: Material) -> Drawing | None:
     """Training and validation loss against tokens."""
-    curves = {name: [point for point in report.get("loss") or []] for name, report in material.trainings.items()}
+    curves = {name: list(report.get("loss") or []) for name, report in material.trainings.items()}
     curves = {name: points for name, points in curves.items() if points}
     if not curves:
         return None
@@ -57,7 +69,16 @@ def learning_curves(material: Material) -> Drawing | None:
         for key, style, marker in (("train", "-", None), ("valid", "--", "o")):
             points = [(point[by], point[key]) for point in curves[name] if point.get(key) is not None]
             if points:
-                ax.plot([x for x, _ in points], [y for _, y in points], linestyle=style, marker=marker, markersize=5, color=colour, linewidth=1.8, label=f"{name}, {'training' if key == 'train' else 'validation'}")
+                ax.plot(
+                    [x for x, _ in points],
+                    [y for _, y in points],
+                    linestyle=style,
+                    marker=marker,
+                    markersize=5,
+                    color=colour,
+                    linewidth=1.8,
+                    label=f"{name}, {'training' if key == 'train' else 'validation'}",
+                )
             if key == "valid" and len(points) > 1:
                 ends[name] = (min(y for _, y in points), points[-1][1])
     ax.set_xlabel("tokens seen" if by == "tokens" else "step")
@@ -65,7 +86,12 @@ def learning_curves(material: Material) -> Drawing | None:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     made.legend(loc="outside lower center", ncols=2, fontsize=9)
     over = [name for name, (best, last) in ends.items() if last > best * 1.02]
-    text = (f"Validation loss of {', '.join(over)} rises at the end: shorter training would do" if over else
-            "Validation loss was still falling or level at the end" if ends else "Training loss; no validation loss was recorded")
+    text = (
+        f"Validation loss of {', '.join(over)} rises at the end: shorter training would do"
+        if over
+        else "Validation loss was still falling or level at the end"
+        if ends
+        else "Training loss; no validation loss was recorded"
+    )
     title(made, text)
     return Drawing(made, text, "Losses of models with different tokenizers do not compare with each other; the shape of each line does.")

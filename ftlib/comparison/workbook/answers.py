@@ -12,7 +12,7 @@ from ftlib.comparison.workbook.cells import Sheet
 from ftlib.files import hash_json
 
 REVIEWED = 30
-CHOICES = ["A", "B", "tie"]
+CHOICES = ["first", "second", "tie"]
 
 
 def samples(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
@@ -47,34 +47,48 @@ def _answer(page: Sheet, column: int, material: Material, name: str, key: str) -
     page.text(page.row, column + 2, ", ".join(item.flags))
 
 
-def review_pairs(material: Material) -> tuple[list[tuple[str, str, str]], str]:
-    """(item id, system shown as A, system shown as B) of the blind sheet, and which two systems; order from a seed of the items alone."""
+def review_pairs(material: Material) -> list[tuple[str, str, str, str]]:
+    """(number, item id, system shown first, system shown second) of the blind sheet.
+
+    Those of evaluation's own blind sheet where there is one, so that both ask the same; else the two best models, items and
+    order drawn from a seed of the items alone.
+    """
+    key = material.review
+    if key and key["a"] in material.items and key["b"] in material.items:
+        both = (key["a"], key["b"])
+        return [(n, row["id"], *(both if row["first"] == "a" else both[::-1])) for n, row in key["pairs"].items()]
     order = [name for name in ranked(material, trivial=False) if name in material.items]
-    tuned = [name for name in order if material.state(name) == "tuned"]
-    two = (tuned[:2] if len(tuned) > 1 else [*tuned, *(name for name in order if name not in tuned)][:2])
+    two = sorted(order, key=lambda name: material.state(name) != "tuned")[:2]  # stable: the best tuned ones first
     if len(two) < 2:
-        return [], ""
-    ids = [key for key in material.ids() if all(key in material.items[name] for name in two)]
+        return []
+    ids = [i for i in material.ids() if all(i in material.items[name] for name in two)]
     draw = random.Random(hash_json([ids, two]))
-    chosen = sorted(draw.sample(ids, min(REVIEWED, len(ids))), key=ids.index)
-    return [(key, *(two if draw.random() < 0.5 else two[::-1])) for key in chosen], " and ".join(two)  # type: ignore[misc]
+    chosen = draw.sample(ids, min(REVIEWED, len(ids)))
+    swaps = [draw.random() < 0.5 for _ in chosen]
+    return [(str(n), i, *((two[1], two[0]) if swap else (two[0], two[1]))) for n, (i, swap) in enumerate(zip(chosen, swaps, strict=True), 1)]
 
 
 def human_review(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
-    """The blind sheet: two answers, in random order, and a dropdown."""
+    """The blind sheet: two answers in random order, and a dropdown; whose they are is not in the sheet."""
     material = comparison.material
-    pairs, _ = review_pairs(material)
-    page = Sheet(book, "HumanReview", formats, about="Which answer is better, A or B? Choose in the yellow column without looking at other sheets; whose answer is whose is decided by a seed and not shown here.")
-    header = page.header(["id", "title", "expected", "A", "B", "better (A, B or tie)", "remark"])
-    for key, a, b in pairs:
-        some = material.items[a][key]
-        for column, value in enumerate((key, some.title, some.reference, some.answer or "", material.items[b][key].answer or "")):
+    pairs = review_pairs(material)
+    page = Sheet(book, "HumanReview", formats)
+    header = page.header(["pair", "title", "first", "second", "better"])
+    for number, key, first, second in pairs:
+        one, two = material.items[first][key], material.items[second][key]
+        for column, value in enumerate((number, one.title, one.answer or "", two.answer or "")):
             page.text(page.row, column, value, "wrap" if column else "text")
-        page.sheet.write_blank(page.row, 5, None, formats["input"])
+        page.sheet.write_blank(page.row, 4, None, formats["input"])
         page.row += 1
     if pairs:
-        page.sheet.data_validation(header + 1, 5, page.row - 1, 5, {"validate": "list", "source": CHOICES, "error_message": "Choose A, B or tie."})
+        page.sheet.data_validation(
+            header + 1, 4, page.row - 1, 4, {"validate": "list", "source": CHOICES, "error_message": "Choose first, second or tie."}
+        )
     else:
         page.line("n/a: fewer than two models were scored", "na")
-    page.freeze(header, page.row - 1, 7, pinned=0)
-    page.widths([14, 30, 48, 48, 48, 16, 30])
+    page.freeze(header, page.row - 1, 5, pinned=0)
+    page.widths([8, 36, 60, 60, 14])
+    page.text(0, 6, "Which of the two is the better description? Choose first, second or tie without looking at the other sheets.", "about")
+    how = "Saved as CSV, this sheet goes back with `ftlib judge RUN --human FILE`." if material.review else (
+        "To have it counted, let `ftlib judge RUN` draw the pairs first; this sheet then shows the same ones and goes back as CSV.")  # fmt: skip
+    page.text(1, 6, how, "about")

@@ -19,7 +19,9 @@ def write_workbook(comparison: Comparison, path: Path) -> None:
     from ftlib.comparison.workbook import answers, costsheet, overview, records, results
 
     with atomic_path(path) as temporary:
-        book = xlsxwriter.Workbook(str(temporary), {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "nan_inf_to_errors": False})
+        book = xlsxwriter.Workbook(
+            str(temporary), {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "nan_inf_to_errors": False}
+        )
         book.set_properties({"title": comparison.title, "comments": "Made by ftlib from what the run folder holds.", "created": CREATED})
         book.set_calc_mode("auto")
         styles = formats(book)

@@ -15,17 +15,21 @@ _BROKEN = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
-    """A text that a cell can hold: control characters as visible pictures (U+2400 on), what XML cannot hold as U+FFFD, cut at the limit with a mark."""
-    text = _CONTROL.sub(lambda m: "\u2421" if m[0] == "\x7f" else chr(0x2400 + ord(m[0])), text.replace("\r\n", "\n").replace("\r", "\u240d"))
-    text = _BROKEN.sub("\ufffd", text).replace("_x", "_\u200bx") if re.search("_x[0-9A-Fa-f]{4}_", text) else _BROKEN.sub("\ufffd", text)
+    """A text that a cell can hold and a reader can see: controls as pictures (U+2400 on), what XML has no place for as U+FFFD.
+
+    A text over the limit is cut there, with a mark.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\u240d")
+    text = _CONTROL.sub(lambda m: "\u2421" if m[0] == "\x7f" else chr(0x2400 + ord(m[0])), text)
+    text = _BROKEN.sub("\ufffd", text)
     if utf16(text) <= LIMIT:
         return text
-    room, used, end = LIMIT - utf16(CUT), 0, 0
+    room, used = LIMIT - utf16(CUT), 0
     for end, char in enumerate(text):
         used += 2 if ord(char) > 0xFFFF else 1
         if used > room:
-            break
-    return text[:end] + CUT
+            return text[:end] + CUT
+    return text
 
 
 def utf16(text: str) -> int:

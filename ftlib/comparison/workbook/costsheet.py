@@ -11,13 +11,26 @@ from ftlib.comparison.workbook.cells import Sheet
 
 # columns of the systems' table
 NAME, HOURS, BILL, PRICE, TRAIN, SECONDS, BILL_1000, PER_1000, AT = range(9)
-HEADINGS = ["System", "training [machine hours]", "training, billed [USD]", "price of a machine hour [USD]", "training, accounted [USD]", "one answer [machine s]",
-            "1,000 answers, billed [USD]", "1,000 answers, accounted [USD]"]
+HEADINGS = [
+    "System",
+    "training [machine hours]",
+    "training, billed [USD]",
+    "price of a machine hour [USD]",
+    "training, accounted [USD]",
+    "one answer [machine s]",
+    "1,000 answers, billed [USD]",
+    "1,000 answers, accounted [USD]",
+]
 
 
 def cost(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
     """The live sheet, then the tables of the page as they are."""
-    page = Sheet(book, "Cost", formats, about="Change a yellow cell: hour prices, bills, numbers of answers. Accounted = hours x price of an hour, or the bill where there is one.")
+    page = Sheet(
+        book,
+        "Cost",
+        formats,
+        about="Change a yellow cell: hour prices, bills, numbers of answers. Accounted = hours x price of an hour, or the bill where there is one.",
+    )
     rows = _systems(page, comparison.costs)
     _break_even(page, comparison.costs, rows)
     _chart(book, page, comparison.costs, rows)
@@ -58,8 +71,22 @@ def _systems(page: Sheet, costs: dict[str, SystemCost]) -> dict[str, int]:
         _input(page, at, SECONDS, Figure(None, na="billed") if one.hosted else one.seconds, "number.measured.4")
         _input(page, at, BILL_1000, one.per_1000 if one.hosted else Figure(0.0), "input")
         hours, bill, price, seconds, bill_1000 = (name(at, c) for c in (HOURS, BILL, PRICE, SECONDS, BILL_1000))
-        _formula(page, at, TRAIN, bill if one.hosted else f'IF({hours}=0,0,IF(ISNUMBER({price}),{hours}*{price}+{bill},"n/a"))', one.fixed.value, "money.fine")
-        _formula(page, at, PER_1000, bill_1000 if one.hosted else f'IF(ISNUMBER({price}),{seconds}*1000/3600*{price}+{bill_1000},"n/a")', one.per_1000.value, "money.fine")
+        _formula(
+            page,
+            at,
+            TRAIN,
+            bill if one.hosted else f'IF({hours}=0,0,IF(ISNUMBER({price}),{hours}*{price}+{bill},"n/a"))',
+            one.fixed.value,
+            "money.fine",
+        )
+        _formula(
+            page,
+            at,
+            PER_1000,
+            bill_1000 if one.hosted else f'IF(ISNUMBER({price}),{seconds}*1000/3600*{price}+{bill_1000},"n/a")',
+            one.per_1000.value,
+            "money.fine",
+        )
         for i, volume in enumerate(VOLUMES):
             count = name(volumes + i, 1, fixed=True)
             formula = f'IFERROR({name(at, TRAIN)}+{name(at, PER_1000)}*{count}/1000,"n/a")'
@@ -99,7 +126,9 @@ def _break_even(page: Sheet, costs: dict[str, SystemCost], rows: dict[str, int])
             formula = f'IFERROR(IF({crossing}>0,{crossing},"never"),IF(AND(ISNUMBER({va}),ISNUMBER({vb})),"never","n/a"))'
             now = break_even(costs[a], costs[b])
             unknown = any(costs[s].fixed.value is None or costs[s].per_1000.value is None for s in (a, b))
-            page.sheet.write_formula(page.row, 2, f"={formula}", page.formats["count"], now.value if now.value is not None else "n/a" if unknown else "never")
+            page.sheet.write_formula(
+                page.row, 2, f"={formula}", page.formats["count"], now.value if now.value is not None else "n/a" if unknown else "never"
+            )
             page.row += 1
 
 
@@ -119,7 +148,9 @@ def _chart(book: Any, page: Sheet, costs: dict[str, SystemCost], rows: dict[str,
     if names:
         chart = book.add_chart({"type": "scatter", "subtype": "straight_with_markers"})
         for column, system in enumerate(names, 1):
-            chart.add_series({"name": system, "categories": ["Cost", header + 1, 0, page.row - 1, 0], "values": ["Cost", header + 1, column, page.row - 1, column]})
+            chart.add_series(
+                {"name": system, "categories": ["Cost", header + 1, 0, page.row - 1, 0], "values": ["Cost", header + 1, column, page.row - 1, column]}
+            )
         chart.set_title({"name": "Training and answers [USD]", "name_font": {"size": 12}})
         chart.set_x_axis({"name": "answers", "min": 0})
         page.sheet.insert_chart(1, 11, chart, {"x_scale": 1.4, "y_scale": 1.2})

@@ -6,7 +6,7 @@ from typing import Any
 
 from ftlib.comparison.build import Comparison
 from ftlib.comparison.pairs import ranked, unit_of
-from ftlib.comparison.table import Column, Table
+from ftlib.comparison.table import Cell, Column, Figure, Table
 from ftlib.comparison.workbook.cells import Sheet
 
 SHEETS = {
@@ -64,7 +64,14 @@ def summary(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
         chart = book.add_chart({"type": "bar"})
         last = header + len(order)
         low = columns["primary"]
-        chart.add_series({"name": comparison.material.primary, "categories": ["Summary", header + 1, 0, last, 0], "values": ["Summary", header + 1, low, last, low], "fill": {"color": "#0072B2"}})
+        chart.add_series(
+            {
+                "name": comparison.material.primary,
+                "categories": ["Summary", header + 1, 0, last, 0],
+                "values": ["Summary", header + 1, low, last, low],
+                "fill": {"color": "#0072B2"},
+            }
+        )
         chart.set_title({"name": f"{comparison.material.primary} by system", "name_font": {"size": 12}})
         chart.set_legend({"none": True})
         chart.set_y_axis({"reverse": True})
@@ -79,18 +86,36 @@ def summary(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
 def summary_table(comparison: Comparison) -> Table:
     """Each system on one line: the key figure of each criterion."""
     tables = comparison.tables
-    by = {key: {str(row[first]): row for row in tables[key].rows} for key, first in (("precision", "system"), ("cost", "system"), ("flexibility", "system"), ("training", "contestant"))}
+    by = {
+        key: {str(row[first]): row for row in tables[key].rows}
+        for key, first in (("precision", "system"), ("cost", "system"), ("flexibility", "system"), ("training", "contestant"))
+    }
     columns: list[Column] = []
-    wanted = {"precision": ("primary", "own_base", "degenerate"), "training": ("wall", "memory"), "cost": ("train_paid", "paid", "shadow", "p50"), "flexibility": ("retention",)}
+    wanted = {
+        "precision": ("primary", "own_base", "degenerate"),
+        "training": ("wall", "memory"),
+        "cost": ("train_paid", "paid", "shadow", "p50"),
+        "flexibility": ("retention",),
+    }
     for key, names in wanted.items():
         columns += [column for column in tables[key].columns if column.key in names]
     rows = []
     for system in by["precision"]:
-        row = {"system": system, "status": by["precision"][system]["status"]}
+        row: dict[str, Cell] = {"system": system, "status": by["precision"][system]["status"]}
+        trivial = comparison.material.state(system) == "trivial"
+        missing = Figure(
+            None, na="no model" if trivial else "nothing is trained" if comparison.material.state(system) == "base" else "see its status"
+        )
         contestant = comparison.material.contestant_of(system) if comparison.material.state(system) == "tuned" else None
         for key, names in wanted.items():
             source = by[key].get((contestant or "") if key == "training" else system, {})
-            row |= {name: source.get(name, "–") for name in names}
+            row |= {name: source.get(name, missing) for name in names}
         rows.append(row)
-    table = Table("summary", "Summary", "The key figures of each criterion; the tables below have the rest.", [Column("system", "System"), Column("status", "Status"), *columns], rows)
+    table = Table(
+        "summary",
+        "Summary",
+        "The key figures of each criterion; the tables below have the rest.",
+        [Column("system", "System"), Column("status", "Status"), *columns],
+        rows,
+    )
     return table

@@ -34,7 +34,14 @@ def data(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
         page.row += 1
     if page.row > first:
         chart = book.add_chart({"type": "bar"})
-        chart.add_series({"name": "rows left", "categories": ["Data", first, 0, page.row - 1, 0], "values": ["Data", first, 2, page.row - 1, 2], "fill": {"color": "#0072B2"}})
+        chart.add_series(
+            {
+                "name": "rows left",
+                "categories": ["Data", first, 0, page.row - 1, 0],
+                "values": ["Data", first, 2, page.row - 1, 2],
+                "fill": {"color": "#0072B2"},
+            }
+        )
         chart.set_title({"name": "Rows left after each step", "name_font": {"size": 12}})
         chart.set_legend({"none": True})
         chart.set_y_axis({"reverse": True})

@@ -27,8 +27,15 @@ def precision(book: Any, formats: dict[str, Any], comparison: Comparison) -> Non
     plus = [f.high - f.value if f.high is not None and f.value is not None else 0 for f in shown if isinstance(f, Figure)]
     minus = [f.value - f.low if f.low is not None and f.value is not None else 0 for f in shown if isinstance(f, Figure)]
     chart = book.add_chart({"type": "column"})
-    chart.add_series({"name": comparison.material.primary, "categories": ["Precision", first, 0, last, 0], "values": ["Precision", first, at, last, at], "fill": {"color": "#0072B2"},
-                      "y_error_bars": {"type": "custom", "plus_values": plus, "minus_values": minus}})
+    chart.add_series(
+        {
+            "name": comparison.material.primary,
+            "categories": ["Precision", first, 0, last, 0],
+            "values": ["Precision", first, at, last, at],
+            "fill": {"color": "#0072B2"},
+            "y_error_bars": {"type": "custom", "plus_values": plus, "minus_values": minus},
+        }
+    )
     chart.set_title({"name": f"{comparison.material.primary} with 95 % intervals", "name_font": {"size": 12}})
     chart.set_legend({"none": True})
     chart.set_y_axis({"min": 0})
@@ -47,7 +54,14 @@ def training(book: Any, formats: dict[str, Any], comparison: Comparison) -> None
     if count:
         chart = book.add_chart({"type": "bar"})
         at = columns["wall"]
-        chart.add_series({"name": "wall time", "categories": ["Training", header + 1, 0, header + count, 0], "values": ["Training", header + 1, at, header + count, at], "fill": {"color": "#009E73"}})
+        chart.add_series(
+            {
+                "name": "wall time",
+                "categories": ["Training", header + 1, 0, header + count, 0],
+                "values": ["Training", header + 1, at, header + count, at],
+                "fill": {"color": "#009E73"},
+            }
+        )
         chart.set_title({"name": "Training, wall time [s]", "name_font": {"size": 12}})
         chart.set_legend({"none": True})
         chart.set_y_axis({"reverse": True})
@@ -62,15 +76,26 @@ def flexibility(book: Any, formats: dict[str, Any], comparison: Comparison) -> N
 def degenerate(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
     """Rates of bad answers, coloured by size."""
     page, header, columns = _page(book, formats, comparison, "Degenerate", "degenerate")
+    page.row += 2
+    page.line(comparison.tables["mcnemar"].title, "title")
+    page.table(comparison.tables["mcnemar"], filtered=False)
     rows = len(comparison.tables["degenerate"].rows)
     for key, at in columns.items():
         if key != "system" and rows:
-            page.sheet.conditional_format(header + 1, at, header + rows, at, {"type": "data_bar", "bar_color": "#E69F00", "min_type": "num", "min_value": 0, "max_type": "num", "max_value": 100})
+            page.sheet.conditional_format(
+                header + 1,
+                at,
+                header + rows,
+                at,
+                {"type": "data_bar", "bar_color": "#E69F00", "min_type": "num", "min_value": 0, "max_type": "num", "max_value": 100},
+            )
 
 
 def learning_curves(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
     """Loss by step and tokens of every training, with a chart of them."""
-    page = Sheet(book, "LearningCurves", formats, about="Loss in nats a token; losses of models with different tokenizers do not compare with each other.")
+    page = Sheet(
+        book, "LearningCurves", formats, about="Loss in nats a token; losses of models with different tokenizers do not compare with each other."
+    )
     header = page.header(["Contestant", "step", "tokens", "training loss", "validation loss"])
     chart = book.add_chart({"type": "scatter", "subtype": "straight"})
     series = 0
@@ -80,11 +105,15 @@ def learning_curves(book: Any, formats: dict[str, Any], comparison: Comparison) 
             page.text(page.row, 0, name)
             for column, key in enumerate(("step", "tokens", "train", "valid"), 1):
                 if point.get(key) is not None:
-                    page.sheet.write_number(page.row, column, point[key], formats["number.measured.4" if key in ("train", "valid") else "number.measured.0"])
+                    page.sheet.write_number(
+                        page.row, column, point[key], formats["number.measured.4" if key in ("train", "valid") else "number.measured.0"]
+                    )
             page.row += 1
         if page.row > first:
             series += 1
-            chart.add_series({"name": name, "categories": ["LearningCurves", first, 1, page.row - 1, 1], "values": ["LearningCurves", first, 3, page.row - 1, 3]})
+            chart.add_series(
+                {"name": name, "categories": ["LearningCurves", first, 1, page.row - 1, 1], "values": ["LearningCurves", first, 3, page.row - 1, 3]}
+            )
     page.freeze(header, page.row - 1, 5)
     page.widths([22, 10, 14, 14, 16])
     if series:
