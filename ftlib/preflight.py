@@ -11,11 +11,14 @@ from ftlib.profile import Profile, read_yaml
 def preflight(profile: Profile) -> None:
     """Check that everything a profile names exists. Raises ProfileError or DataError."""
     from ftlib.catalogue import find_model
+    from ftlib.catalogue.prices import read_prices
     from ftlib.formatting.task import load_task
 
     for recipe in profile.recipes():
         read_yaml(recipe, "recipes", "recipe")
     load_task(profile.task)
+    if profile.prices:
+        read_prices(profile.prices)
     for contestant in profile.contestants:
         if contestant.task:
             load_task(contestant.task)

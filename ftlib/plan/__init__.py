@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def _default_provider(model: Model) -> str | None:
 def _profile(name: str, epochs: float | None, gpu: str, file: str | Path | None, overrides: Sequence[str]) -> Json:
     profile = load_profile(name, overrides)
     sets = [f"contestants.{c.name}.epochs={epochs:g}" for c in profile.contestants] if epochs else []
-    sets += [f"prices={file}"] if file else []
+    sets += [f"prices={json.dumps(str(file))}"] if file else []
     profile = load_profile(name, [*overrides, *sets])
     with tempfile.TemporaryDirectory(prefix="ftlib-estimate-") as folder:
         run = Run.create(Path(folder) / profile.name, profile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftlib.catalogue.prices import Price, find_price
+from ftlib.catalogue.prices import Price, find_price, read_prices
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Prices:
     file: str | None = None
     free: bool = False
     used: dict[tuple[str, str, str], Price] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.file:
+            read_prices(self.file)  # a file that is missing or wrong is an error, also where nothing in it is needed
 
     def of(self, provider: str, model: str, unit: str, quantity: tuple[float, float, float], *, tuned: bool = False) -> Amount:
         """What (expected, low, high) units cost. Raises UnknownPrice."""
