@@ -16,12 +16,12 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise MissingExtra(f"Loading {source} needs a library that is not installed ({_line(error)}); pip install -r requirements-gpu.txt.") from error
+        raise MissingExtra(f"{source} needs a library that is not installed ({_line(error)}); pip install -r requirements-gpu.txt.") from error
     except OSError as error:
         raise Refused(_sentence(error, source, revision)) from error
     except ValueError as error:
         if "model_type" in str(error) or "Unrecognized" in str(error):
-            raise Refused(f"{source} is of a model type that the installed transformers does not know; upgrade transformers, or choose another model.") from error
+            raise Refused(f"The installed transformers does not know the model type of {source}; upgrade it, or choose another model.") from error
         raise
 
 
@@ -48,7 +48,7 @@ def _sentence(error: OSError, source: str, revision: str | None) -> str:
     if Path(source).is_dir():
         return f"The folder {source} holds no whole model ({_line(error)}); it needs config.json, tokenizer files and model.safetensors."
     if was(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError) or "couldn't connect" in texts or "offline mode" in texts:
-        return f"The model hub cannot be reached for {source}, which is not in the cache; check the connection, or choose tiny-llama, which needs no hub."
+        return f"The model hub cannot be reached for {source}, which is not in the cache; check the connection, or take tiny-llama, which needs none."
     return f"{source} could not be loaded: {_line(error)}."
 
 

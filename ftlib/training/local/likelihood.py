@@ -32,5 +32,6 @@ def likelihood_batch(loaded: Loaded, examples: Sequence[Example], *, tuned: bool
         targets = ids[place, len(prompt) : len(row)]
         scores = torch.log_softmax(logits[place, len(prompt) - 1 : len(row) - 1].float(), dim=-1)
         nats = -scores.gather(1, targets[:, None])[:, 0].double()
-        found.append(Likelihood(float(nats[:-1].sum()), len(row) - len(prompt) - 1, len(example.answer.encode("utf-8", "surrogatepass")), float(nats[-1])))
+        size = len(example.answer.encode("utf-8", "surrogatepass"))
+        found.append(Likelihood(float(nats[:-1].sum()), len(row) - len(prompt) - 1, size, float(nats[-1])))
     return found

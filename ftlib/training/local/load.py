@@ -80,7 +80,7 @@ def load(source: str | Path, settings: TuneSettings, *, revision: str | None = N
     if loader == "unsloth":
         if not device.gpu:
             os.environ.setdefault("UNSLOTH_FORCE_CPU", "1")
-        import unsloth  # noqa: F401  it patches transformers and trl, so it goes first
+        import unsloth  # noqa: F401  # it patches transformers and trl, so it goes first
     precision = choose_precision(device)
     quant = settings.quant or (4 if device.gpu else 16)
     if quant == 4 and not device.gpu:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ftlib.errors import Refused
@@ -71,12 +71,13 @@ def require_fit(loaded: Loaded, settings: TuneSettings, free: int | None = None)
     wanted = bytes_for(settings.batch, settings.max_length)
     if wanted <= free:
         return wanted
-    fits = [f"batch: {b} with accumulate: {settings.batch * settings.accumulate // b}" for b in halves(settings.batch) if bytes_for(b, settings.max_length) <= free]
-    fits = fits or [f"batch: 1 with max_length: {length}" for length in halves(settings.max_length) if bytes_for(1, length) <= free]
+    rows, longest = settings.batch * settings.accumulate, settings.max_length
+    fits = [f"batch: {b} with accumulate: {rows // b}" for b in halves(settings.batch) if bytes_for(b, longest) <= free]
+    fits = fits or [f"batch: 1 with max_length: {length}" for length in halves(longest) if bytes_for(1, length) <= free]
     advice = f"set {fits[0]}" if fits else "choose a smaller model (`ftlib models --fits t4` lists those for 16 GB)"
     raise Refused(
-        f"Training {loaded.source} with batch {settings.batch} and max_length {settings.max_length} needs about {wanted / GIB:.1f} GiB beside its weights "
-        f"and {max(free, 0) / GIB:.1f} GiB are free on {loaded.device.name}; {advice}."
+        f"Training {loaded.source} with batch {settings.batch} and max_length {settings.max_length} needs about {wanted / GIB:.1f} GiB beside "
+        f"its weights and {max(free, 0) / GIB:.1f} GiB are free on {loaded.device.name}; {advice}."
     )
 
 
@@ -84,7 +85,3 @@ def halves(number: int) -> list[int]:
     """A number's halves downwards, itself left out: 8 gives 4, 2, 1."""
     return [number >> shift for shift in range(1, number.bit_length())]
 
-
-def halved(settings: TuneSettings) -> TuneSettings:
-    """The same rows per step from half the batch."""
-    return replace(settings, batch=max(1, settings.batch // 2), accumulate=settings.accumulate * 2)

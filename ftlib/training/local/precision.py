@@ -43,7 +43,7 @@ def choose_device(require_gpu: bool) -> Device:
     if torch.cuda.is_available():
         return Device("cuda", torch.cuda.get_device_name())
     if require_gpu:
-        raise Refused("This contestant demands a GPU and there is none; in Colab choose Runtime > Change runtime type > T4 GPU, or set require_gpu: false.")
+        raise Refused("A GPU is demanded and there is none; in Colab choose Runtime > Change runtime type > T4 GPU, or set require_gpu: false.")
     if torch.backends.mps.is_available():
         return Device("mps", "Apple GPU")
     return Device("cpu", processor_name())

@@ -14,7 +14,9 @@ from ftlib.training.local.settings import TuneSettings
 from ftlib.training.local.tally import Tally
 
 
-def build(loaded: Loaded, trainer: Any, settings: TuneSettings, tally: Tally, rows: Sequence[Tokens], out: Path, *, energy_reason: str | None) -> dict[str, Any]:
+def build(
+    loaded: Loaded, trainer: Any, settings: TuneSettings, tally: Tally, rows: Sequence[Tokens], out: Path, *, energy_reason: str | None
+) -> dict[str, Any]:  # fmt: skip
     """The measured part of training.json, over all pieces of a training that was interrupted."""
     total = sum(p.numel() for p in loaded.model.parameters())
     trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
@@ -34,7 +36,7 @@ def build(loaded: Loaded, trainer: Any, settings: TuneSettings, tally: Tally, ro
         "tokens": {"seen": tally.tokens, "supervised": tally.supervised, "padding": tally.padding, "billed": None},
         "rates": {"tokens_per_second": rounded(tally.tokens / work), "examples_per_second": rounded(tally.rows / work)},
         "loss": curve(trainer.state.log_history, tally),
-        "memory": {"allocated_bytes": tally.peak.get("allocated_bytes"), "reserved_bytes": tally.peak.get("reserved_bytes"), "rss_bytes": tally.peak["rss_bytes"]},
+        "memory": {key: tally.peak.get(key) for key in ("allocated_bytes", "reserved_bytes", "rss_bytes")},
         "parameters": {"total": total, "trainable": trainable, "share": trainable / total},
         "adapter_bytes": weights.stat().st_size, "adapter_sha256": sha256_file(weights),
         "energy_wh": tally.energy_wh, "money_usd": None,

@@ -47,7 +47,7 @@ def from_rows(rows: Iterable[Mapping[str, Any]], where: str) -> list[Example]:
         try:
             found += from_chat(row) if "messages" in row else [from_instruction(row)]
         except (KeyError, TypeError) as error:
-            raise DataError(f"{where}, line {number}: neither an instruction row nor a chat row ({error!r}); make the file with `ftlib format`.") from error
+            raise DataError(f"{where}, line {number}: neither an instruction nor a chat row ({error!r}); `ftlib format` makes them.") from error
     return found
 
 

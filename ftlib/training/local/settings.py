@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ftlib.profile import Contestant
+
 Loader = Literal["auto", "unsloth", "transformers"]
 
 
@@ -50,3 +52,24 @@ class TuneSettings:
         """
         aside = {"minutes", "require_gpu", "checkpoint_steps", "checkpoint_minutes", "keep", "batch", "accumulate"}
         return {key: value for key, value in self.plain().items() if key not in aside} | {"rows_per_step": self.batch * self.accumulate}
+
+
+def settings_for(contestant: Contestant, *, tiny: bool, seed: int) -> TuneSettings:
+    """The settings of a contestant; what it leaves open is the default, which for a tiny model is a high learning rate and bigger batches.
+
+    Args:
+        tiny: whether the model is one that ftlib builds itself.
+        seed: the run's, for a contestant without its own.
+    """
+    open_ = {"lr": 4e-3, "batch": 8, "accumulate": 1} if tiny else {}
+    keys = ("epochs", "steps", "minutes", "early_stopping", "lr", "batch", "accumulate", "max_length", "quant")
+    given = {key: getattr(contestant, key) for key in keys if getattr(contestant, key) is not None}
+    lora = contestant.lora
+    return TuneSettings(
+        **{**open_, **given},
+        truncate=contestant.truncate, packing=contestant.packing, schedule=contestant.schedule, warmup=contestant.warmup,
+        seed=seed if contestant.seed is None else contestant.seed,
+        r=lora.r, alpha=lora.alpha, dropout=lora.dropout, modules=tuple(lora.modules) if lora.modules else None, rslora=lora.rslora,
+        loader=contestant.loader, template=contestant.template, require_gpu=contestant.require_gpu,
+        checkpoint_steps=contestant.checkpoints.steps, checkpoint_minutes=contestant.checkpoints.minutes, keep=contestant.checkpoints.keep,
+    )  # fmt: skip

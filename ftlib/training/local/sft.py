@@ -41,7 +41,8 @@ def config(loaded: Loaded, settings: TuneSettings, out: Path, steps: int) -> Any
     return SFTConfig(
         output_dir=str(out), num_train_epochs=settings.epochs, max_steps=steps,
         per_device_train_batch_size=settings.batch, per_device_eval_batch_size=settings.batch, gradient_accumulation_steps=settings.accumulate,
-        learning_rate=settings.lr, lr_scheduler_type=settings.schedule, warmup_steps=warmup_steps(settings, steps), weight_decay=settings.weight_decay,
+        learning_rate=settings.lr, lr_scheduler_type=settings.schedule, warmup_steps=warmup_steps(settings, steps),
+        weight_decay=settings.weight_decay,
         optim="adamw_8bit" if loaded.quant == 4 else "adamw_torch", seed=settings.seed,
         max_length=settings.max_length, packing=settings.packing, eval_packing=False, completion_only_loss=True,
         loss_type="nll" if loaded.loader == "unsloth" else None,  # Unsloth has its own chunked loss; else TRL's default
@@ -55,7 +56,7 @@ def config(loaded: Loaded, settings: TuneSettings, out: Path, steps: int) -> Any
 def make_trainer(loaded: Loaded, settings: TuneSettings, config: Any, train: Any, valid: Any, tally: Tally, fingerprint: str, callback: Any) -> Any:
     """The trainer. It is made in a function because TRL (which Unsloth must patch first) takes seconds to import."""
     from transformers import PrinterCallback
-    from trl import SFTTrainer
+    from trl import SFTTrainer  # imported now, because Unsloth replaces it
 
     class Sft(SFTTrainer):  # type: ignore[misc]
         def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
@@ -81,7 +82,8 @@ def make_trainer(loaded: Loaded, settings: TuneSettings, config: Any, train: Any
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """The adapter's card is ours; a checkpoint needs none."""
 
-    trainer = Sft(model=loaded.model, args=config, train_dataset=train, eval_dataset=valid, processing_class=loaded.template.tokenizer, callbacks=[callback])
+    tokenizer = loaded.template.tokenizer
+    trainer = Sft(model=loaded.model, args=config, train_dataset=train, eval_dataset=valid, processing_class=tokenizer, callbacks=[callback])
     trainer.remove_callback(PrinterCallback)
     return trainer
 

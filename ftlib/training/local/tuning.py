@@ -61,7 +61,7 @@ def tune(
         if not out_of_memory(error):
             raise
         if settings.batch == 1:
-            raise TrainingFailed(f"Memory ran out at batch 1 and max_length {settings.max_length}; lower max_length, or choose a smaller model.") from error
+            raise TrainingFailed(f"Memory ran out at batch 1, max_length {settings.max_length}; lower max_length or take a smaller model.") from error
     smaller = replace(settings, batch=settings.batch // 2, accumulate=settings.accumulate * 2)
     log.warning("memory ran out at batch %d: once more with batch %d and accumulation %d", settings.batch, smaller.batch, smaller.accumulate)
     free_memory()
