@@ -62,6 +62,8 @@ def mark(step: r.Step, spool: Spool, seed: int) -> Any:
 
 def _without_near(spool: Spool, threshold: float) -> Any:
     """Drop a row that is near a row before it that was kept, so that no two kept rows are near."""
+    from ftlib.curation.near import equal_edges
+
     kept = spool.alive.copy()
     earlier: dict[int, list[int]] = {}
     for a, b, _ in near_among(spool, threshold):
@@ -69,15 +71,16 @@ def _without_near(spool: Spool, threshold: float) -> Any:
     for b in sorted(earlier):
         kept[b] = kept[b] and not any(kept[a] for a in earlier[b])
     # equal but for case and punctuation: near, and never a pair of near_pairs
-    from ftlib.curation.near import equal_edges
-
     for a, b in equal_edges(spool.features.contents, spool.alive).tolist():
         kept[b] = False if spool.alive[a] else kept[b]
+    spool.apart = threshold
     return kept
 
 
 def near_among(spool: Spool, threshold: float) -> list[tuple[int, int, float]]:
-    """Pairs of near rows that are still in."""
+    """Pairs of near rows that are still in; none where a step before has seen to that."""
+    if spool.apart is not None and spool.apart <= threshold:
+        return []
     import numpy as np
 
     from ftlib.curation.near import near_pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 from ftlib.curation import recipe as r
 from ftlib.curation.funnel import EXAMPLES, example
 from ftlib.curation.leaks import leaking
-from ftlib.curation.near import Features, FeatureWriter
+from ftlib.curation.near import FeatureWriter
+from ftlib.curation.parallel import cores
 from ftlib.curation.pipeline import Job, run_steps
 from ftlib.curation.source import Source
 from ftlib.curation.spool import Spool
@@ -66,11 +68,9 @@ class Exclusion:
 
     def _clear(self, spool: Spool) -> None:
         places = np.flatnonzero(spool.alive)
-        writer = FeatureWriter()  # one writer for both, so that the same words count as common
-        writer.add(self.titles, self.contents)
-        for rows in spool.batches():
-            writer.add([row.title for row in rows], [row.content for row in rows])
-        features: Features = writer.finish()
+        theirs = (([row.title for row in rows], [row.content for row in rows]) for rows in spool.batches())
+        # made together, so that the same words count as common
+        features = FeatureWriter().write(itertools.chain([(self.titles, self.contents)], theirs), cores())
         count, content = len(self.titles), spool.content()
         side = np.concatenate([np.zeros(count, np.int64), np.ones(len(places), np.int64)])
         found = leaking(features, side, lambda i: self.contents[i] if i < count else content(int(places[i - count])), 0.8)

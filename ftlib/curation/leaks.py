@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ftlib.curation.near import Features, features_of, near_pairs
 from ftlib.curation.records import Fields
 from ftlib.curation.source import Source, open_rows
-from ftlib.curation.wordhash import hash_texts
+from ftlib.curation.wordhash import EMPTY_TEXT
 from ftlib.errors import DataError
 
 I64 = npt.NDArray[np.int64]
@@ -72,7 +72,7 @@ def leaking(features: Features, side: I64, text: Callable[[int], str], threshold
 
 def _equal_across(keys: npt.NDArray[np.uint64], side: I64) -> Iterator[tuple[int, int]]:
     """(first row of an earlier side with the same key, row) for each row of a later side; an empty text equals nothing."""
-    rows = np.flatnonzero(keys != hash_texts([""])[0])
+    rows = np.flatnonzero(keys != EMPTY_TEXT)
     order = rows[np.lexsort((rows, side[rows], keys[rows]))]
     ranked = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else np.empty(0, np.int64)

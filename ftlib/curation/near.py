@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ftlib.curation.wordhash import MIXER, hash_texts, word_hashes
+from ftlib.curation.parallel import in_order
+from ftlib.curation.wordhash import EMPTY_TEXT, MIXER, hash_texts, text_keys, word_hashes
 
 BANDS, BAND_ROWS = 20, 4
 PERMUTATIONS = BANDS * BAND_ROWS
@@ -51,34 +52,38 @@ class FeatureWriter:
         rng = np.random.default_rng(20110101)
         self._factors = rng.integers(1, 1 << 32, PERMUTATIONS, dtype=np.uint32) | np.uint32(1)
         self._offsets = rng.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint32)
-        self._titles: list[U64] = []
-        self._contents: list[U64] = []
-        self._signatures: list[U32] = []
-        self._held: list[tuple[U64, I64]] = []
-        self._held_rows = 0
         self._common: U64 | None = None
 
-    def add(self, titles: Sequence[str], contents: Sequence[str]) -> None:
-        """Take in some rows."""
-        if not titles:
-            return
-        self._titles.append(hash_texts(titles))
-        self._contents.append(hash_texts(contents))
-        words = word_hashes(contents)
-        if self._common is None:
-            self._held.append(words)
-            self._held_rows += len(contents)
-            if self._held_rows >= LEARN_FROM:
-                self._learn()
-        else:
-            self._signatures.append(self._sign(*words))
+    def write(self, blocks: Iterable[tuple[Sequence[str], Sequence[str]]], threads: int = 1) -> Features:
+        """Features of (titles, contents), block by block, in order; numpy lets the threads run at once."""
+        parts: list[tuple[U64, U64, U64, I64]] = []
+        rows = 0
+        blocks = iter(blocks)
+        for titles, contents in blocks:
+            parts.append(self._keys(titles, contents))
+            rows += len(titles)
+            if rows >= LEARN_FROM:
+                break
+        self._learn([words for _, _, words, _ in parts])
+        done = [Features(titles, contents, self._sign(words, ends)) for titles, contents, words, ends in parts]
+        del parts
+        done += in_order(blocks, self._features, threads)
+        empty = Features(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty((0, PERMUTATIONS), np.uint32))
+        done.insert(0, empty)
+        return Features(*(np.concatenate([getattr(part, name) for part in done]) for name in ("titles", "contents", "signatures")))
 
-    def _learn(self) -> None:
-        everything = np.concatenate([words for words, _ in self._held]) if self._held else np.empty(0, np.uint64)
-        values, counts = np.unique(everything, return_counts=True)
+    def _features(self, block: tuple[Sequence[str], Sequence[str]]) -> Features:
+        titles, contents, words, ends = self._keys(*block)
+        return Features(titles, contents, self._sign(words, ends))
+
+    def _keys(self, titles: Sequence[str], contents: Sequence[str]) -> tuple[U64, U64, U64, I64]:
+        """Keys of titles and contents, and the hashes of the contents' words with where each text ends."""
+        words, ends = word_hashes(contents)
+        return hash_texts(titles), text_keys(contents, words, ends), words, ends
+
+    def _learn(self, words: list[U64]) -> None:
+        values, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *words]), return_counts=True)
         self._common = np.sort(values[np.lexsort((values, -counts))[:COMMON]])
-        self._signatures += [self._sign(*words) for words in self._held]
-        self._held = []
 
     def _sign(self, words: U64, ends: I64) -> U32:
         """Signatures of texts given by their words' hashes one after another, and where each text ends."""
@@ -98,24 +103,10 @@ class FeatureWriter:
                 signature[full, column] = np.minimum.reduceat(short * self._factors[column] + self._offsets[column], low[full])
         return signature
 
-    def finish(self) -> Features:
-        """All that was added."""
-        if self._common is None:
-            self._learn()
-        empty = np.empty(0, np.uint64)
-        return Features(
-            np.concatenate([empty, *self._titles]),
-            np.concatenate([empty, *self._contents]),
-            np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *self._signatures]),
-        )
-
 
 def features_of(titles: Sequence[str], contents: Sequence[str]) -> Features:
     """Features of texts that are in memory."""
-    writer = FeatureWriter()
-    for start in range(0, len(titles), 2048):
-        writer.add(titles[start : start + 2048], contents[start : start + 2048])
-    return writer.finish()
+    return FeatureWriter().write((titles[start : start + 2048], contents[start : start + 2048]) for start in range(0, len(titles), 2048))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -159,7 +150,7 @@ def _first_of_each(keys: U64, side: I64 | None) -> I64:
 
 def _candidates(signatures: U32, threshold: float) -> Iterable[I64]:
     """Arrays of pairs that share a band and whose signatures make the threshold plausible."""
-    enough = max(0.0, threshold - 0.35) * PERMUTATIONS
+    enough = max(0.0, threshold - 0.3) * PERMUTATIONS
     for band in range(BANDS):
         columns = np.ascontiguousarray(signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS]).astype(np.uint64)
         key = columns[:, 0]
@@ -217,8 +208,8 @@ def components(count: int, *edges: Iterable[tuple[Any, ...]]) -> I64:
 
 
 def equal_edges(keys: U64, usable: npt.NDArray[np.bool_] | None = None) -> I64:
-    """Pairs (earlier, next) of neighbouring rows with the same key: enough edges to connect all of them."""
-    places = np.arange(len(keys)) if usable is None else np.flatnonzero(usable)
+    """Pairs (earlier, next) of rows with the same key, enough to connect all of them; missing texts are not equal."""
+    places = np.flatnonzero(keys != EMPTY_TEXT if usable is None else usable & (keys != EMPTY_TEXT))
     order = places[np.argsort(keys[places], kind="stable")]
     same = keys[order][1:] == keys[order][:-1]
     return np.stack([order[:-1][same], order[1:][same]], axis=1).astype(np.int64)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -17,6 +13,7 @@ from ftlib.curation import recipe as r
 from ftlib.curation.acrossrows import mark, streaming_step
 from ftlib.curation.funnel import EXAMPLES, Rejections, StepCount, example
 from ftlib.curation.overview import Overview, Tally, tally
+from ftlib.curation.parallel import cores, in_order
 from ftlib.curation.records import Batch, Record
 from ftlib.curation.rowsteps import row_step
 from ftlib.curation.source import Source
@@ -38,7 +35,7 @@ class Job:
     keep_rejected: bool = False
     overview: str = "file"  # count the tokens of the whole file, or only of the rows `kept`
     fast: bool = True  # the fast tokenizer where it is installed and right
-    threads: int = field(default_factory=lambda: max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+    threads: int = field(default_factory=cores)
 
 
 @dataclass
@@ -156,7 +153,7 @@ def _first_segment(
     for rows, mine, seen in in_order(reading, work, job.threads):
         for count, other in zip(counts, mine, strict=False):
             count.merge(other)
-        if overview is not None:
+        if overview is not None and seen is not None:
             overview.add(seen)
         spool.add(apply(ordered, counts[len(free) : len(part.rows)], rows))
     return spool
@@ -194,18 +191,6 @@ def _mark(spool: Spool, step: r.Step, count: StepCount, seed: int) -> None:
     gone = (spool.alive & ~alive).nonzero()[0][:EXAMPLES]
     count.dropped = [example(spool.row(int(i))) for i in gone]
     spool.alive = alive
-
-
-def in_order(items: Iterable[Any], work: Callable[[Any], Any], threads: int) -> Iterator[Any]:
-    """``work`` on each item in threads, results in order, never more than a few items at once in memory."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Any]] = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads + 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _check_share(source: Source, rows: int, rejections: Rejections, limit: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,9 +13,11 @@ from typing import Any
 import msgspec
 
 from ftlib.curation.near import Features, FeatureWriter
+from ftlib.curation.parallel import cores
 from ftlib.curation.records import Record
 
 BLOCK = 2048  # rows that are read back together
+FAR = 16 << 20  # bytes between the first and the last of them, above which they are read one by one
 
 
 class Spool:
@@ -32,6 +35,7 @@ class Spool:
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(tuple[str, str, str, int, int]).decode
         self.content_chars = array("i")
+        self.apart: float | None = None  # no two rows that are still in are known to be this similar
 
     def add(self, rows: Sequence[Record]) -> None:
         """Append rows."""
@@ -59,10 +63,8 @@ class Spool:
     @cached_property
     def features(self) -> Features:
         """What duplicates are found by."""
-        writer = FeatureWriter()
-        for rows in self._blocks(range(len(self))):
-            writer.add([row.title for row in rows], [row.content for row in rows])
-        return writer.finish()
+        blocks = (([row.title for row in rows], [row.content for row in rows]) for rows in self._blocks(range(len(self))))
+        return FeatureWriter().write(blocks, cores())
 
     def row(self, index: int) -> Record:
         """One row by its place."""
@@ -76,14 +78,16 @@ class Spool:
             yield from block
 
     def _blocks(self, indices: Iterable[int]) -> Iterator[list[Record]]:
-        block: list[Record] = []
-        for index in indices:
-            block.append(self.row(index))
-            if len(block) == BLOCK:
-                yield block
-                block = []
-        if block:
-            yield block
+        places = iter(indices)
+        while chosen := list(itertools.islice(places, BLOCK)):
+            start, end = self._offsets[chosen[0]], self._offsets[chosen[-1] + 1]
+            if end - start > FAR:
+                yield [self.row(index) for index in chosen]
+                continue
+            self._file.seek(start)
+            data = memoryview(self._file.read(end - start))
+            offsets, decode = self._offsets, self._decode
+            yield [Record(*decode(data[offsets[index] - start : offsets[index + 1] - start])) for index in chosen]
 
     def batches(self) -> Iterator[list[Record]]:
         """The rows that are still in, in order, some thousand at a time."""

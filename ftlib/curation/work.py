@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ftlib.curation import recipe as r
 from ftlib.curation.exclusion import Exclusion
 from ftlib.curation.funnel import Rejections
@@ -19,7 +21,7 @@ from ftlib.curation.source import Source
 from ftlib.curation.split import OUT, SIDES, assign, sizes
 from ftlib.curation.spool import Spool
 from ftlib.errors import DataError
-from ftlib.files import write_json, write_jsonl
+from ftlib.files import atomic_path, write_json, write_jsonl
 
 if TYPE_CHECKING:
     from ftlib.runs import Run
@@ -109,11 +111,18 @@ def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dic
     unique = unique_ids()
     for name in sides:
         places = (int(i) for i in (side == SIDES.index(name)).nonzero()[0])
-        write_jsonl(out / f"{name}.jsonl", unique(kept.spool.rows(places)))
+        write_records(out / f"{name}.jsonl", unique(kept.spool.rows(places)))
     _write_rejected(out, kept.rejections)
     write_json(out / "tokens.json", kept.overview.plain(kept.tokens.encoding, kept.tokens.name))
     funnel["seconds"] = round(time.perf_counter() - started, 2)
     write_json(out / "funnel.json", funnel)
+
+
+def write_records(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    """Write rows as JSON lines atomically, several times as fast as ``files.write_jsonl``; a million rows come this way."""
+    encode = msgspec.json.Encoder().encode
+    with atomic_path(path) as temporary, temporary.open("wb", buffering=1 << 20) as handle:
+        handle.writelines(encode(row) + b"\n" for row in rows)
 
 
 def _write_rejected(out: Path, rejections: Rejections) -> None:
