@@ -19,6 +19,8 @@ from ftlib.profile import nearest
 GB = 10**9
 FOUR_BIT = 0.516  # bytes: 4 bits, an 8-bit constant for 64 weights, a 32-bit one for 256 constants
 WORKSPACE = 0.6 * GB
+PROCESS = 0.75 * GB  # on a CPU: Python with torch and transformers loaded, measured
+BYTES = {4: FOUR_BIT, 16: 2.0, 32: 4.0}  # of a weight of the linear layers
 UTILISATION = 12.5 / 65  # of peak: 8 Alpaca rows of about 250 tokens through an 8B in 7.7 s on a T4
 MEMORY_ERROR = 0.25  # above the worst of the published runs below
 TIME_ERROR = 0.40  # the token counts of published runs had to be assumed
@@ -105,16 +107,16 @@ def memory_bytes(shape: Shape, *, batch: int, longest: int, r: int = 16, quant: 
         batch: rows a device sees at once.
         longest: tokens of the longest row, to which a batch is padded.
         r: LoRA's rank.
-        quant: 4 or 16 bits for the linear layers.
+        quant: bits of a weight of the linear layers: 4, 16, or 32 (a CPU, in whose memory the process counts too).
     """
     tokens = batch * longest
     parts = {
-        "linear layers": _linear(shape) * (FOUR_BIT if quant == 4 else 2.0),
-        "embeddings": shape.vocab * shape.hidden * (1 if shape.tied else 2) * 2.0,
+        "linear layers": _linear(shape) * BYTES[quant],
+        "embeddings": shape.vocab * shape.hidden * (1 if shape.tied else 2) * max(2.0, BYTES[quant]),
         "LoRA and its optimiser": lora_parameters(shape, r) * 16.0,
         "activations of a layer": tokens * (3 * shape.intermediate + 8 * shape.hidden) * 4.0,
         "logits": tokens * shape.vocab * 4.0,
-        "workspace": WORKSPACE,
+        "workspace": PROCESS if quant == 32 else WORKSPACE,
     }
     return {**parts, "total": sum(parts.values())}
 

@@ -11,12 +11,14 @@ from ftlib.catalogue.prices import UnknownPrice
 from ftlib.formatting.tokens import ENCODING
 from ftlib.plan.answers import asked, hosted_answers
 from ftlib.plan.money import NOTHING, Amount, Prices
-from ftlib.plan.training import hosted_training, local_training, read_rows, tune_settings
+from ftlib.plan.training import hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
 from ftlib.runs import Run
 from ftlib.training.hosted.provider import load_provider
+from ftlib.training.local.settings import settings_for
 
 SOON_DAYS = 90
+SEED = 42  # of the order in which a file's rows are grouped into batches
 Json = dict[str, Any]
 
 
@@ -31,7 +33,8 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
     if contestant.trainer == "local":
         report: Json = {"na": {"training": "nothing is trained"}}
         if rows:
-            report = local_training(rows, model, tune_settings(contestant), gpu, revision=contestant.revision)
+            settings = settings_for(contestant, tiny=model.build is not None, seed=run.profile.seed)
+            report = local_training(rows, model, settings, gpu, revision=contestant.revision)
         return {**head, **report, "answers": asked(run, contestant), "answers_cost_usd": 0.0}, NOTHING, NOTHING
     return _hosted(run, contestant, model, rows, head, prices)
 
@@ -78,7 +81,8 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
     rows = read_rows(path)
     if provider is None:
         contestant = Contestant(name="file", trainer="local", model=model.name, epochs=epochs)
-        return {**local_training(rows, model, tune_settings(contestant), gpu), "trainer": "local"}, NOTHING
+        settings = settings_for(contestant, tiny=model.build is not None, seed=SEED)
+        return {**local_training(rows, model, settings, gpu), "trainer": "local"}, NOTHING
     prices.free = load_provider(provider).free
     offer = model.at(provider)
     report, cost = hosted_training(rows, model, provider, offer.id if offer else model.id, epochs, prices)

@@ -15,10 +15,10 @@ log = logging.getLogger("ftlib")
 class LocalTokens:
     """Counts the tokens of training rows as the local trainer feeds them. ``name`` says with what."""
 
-    def __init__(self, model: Model, *, revision: str | None = None, template: str = "auto") -> None:
+    def __init__(self, model: Model, *, revision: str | None = None, template: str = "auto", download: bool = False) -> None:
         from ftlib.training.local.template import Template
 
-        self.template = Template(tokenizer_at_hand(model, revision), template, model.name)  # type: ignore[arg-type]
+        self.template = Template(tokenizer_at_hand(model, revision, download=download), template, model.name)  # type: ignore[arg-type]
         self.name = f"the tokenizer of {model.name}"
 
     def count(self, rows: Iterable[Mapping[str, Any]]) -> list[int]:
@@ -30,9 +30,24 @@ class LocalTokens:
         answers = self.template.encode([example.answer for example in examples])
         return [len(prompt) + len(answer) + 1 for prompt, answer in zip(prompts, answers, strict=True)]
 
+    def seen(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """What the model receives of a training row, as text: the part without loss, and the part that is learnt.
 
-def tokenizer_at_hand(model: Model, revision: str | None = None) -> Any:
-    """A model's tokenizer from a folder, the hub's cache or ftlib's own builder. Raises LookupError where it is not here."""
+        Both are decoded from the very token ids and labels that the local trainer makes.
+        """
+        from ftlib.training.local.rows import IGNORED, from_rows, tokenise
+
+        tokens = tokenise(from_rows([row], "the row"), self.template, max_length=10**9, truncate=False, where="the row")[0]
+        start = sum(label == IGNORED for label in tokens.labels)
+        decode = self.template.tokenizer.decode
+        return decode(tokens.input_ids[:start]), decode(tokens.input_ids[start:])
+
+
+def tokenizer_at_hand(model: Model, revision: str | None = None, *, download: bool = False) -> Any:
+    """A model's tokenizer from a folder, the hub's cache or ftlib's own builder, or, if asked, from the hub.
+
+    Raises LookupError where it is not here.
+    """
     try:
         if model.build:
             from ftlib.training.local.tiny import BUILDS, make_tokenizer, sample_texts
@@ -41,15 +56,15 @@ def tokenizer_at_hand(model: Model, revision: str | None = None) -> Any:
         from transformers import AutoTokenizer
 
         pinned = None if Path(model.id).is_dir() else revision or model.revision
-        return AutoTokenizer.from_pretrained(model.id, revision=pinned, local_files_only=True)
+        return AutoTokenizer.from_pretrained(model.id, revision=pinned, local_files_only=not download)
     except (ImportError, OSError, ValueError) as error:
         raise LookupError(str(error).splitlines()[0]) from error
 
 
-def local_tokens(model: Model, *, revision: str | None = None, template: str = "auto") -> LocalTokens | None:
+def local_tokens(model: Model, *, revision: str | None = None, template: str = "auto", download: bool = False) -> LocalTokens | None:
     """A counter with the model's own tokenizer, or None (and a message) where that is not at hand."""
     try:
-        return LocalTokens(model, revision=revision, template=template)
+        return LocalTokens(model, revision=revision, template=template, download=download)
     except LookupError as error:
         log.info("the tokenizer of %s is not on this machine (%s)", model.name, error)
         return None

@@ -16,7 +16,7 @@ from ftlib.errors import DataError
 from ftlib.formatting.tokens import ENCODING, rows_tokens
 from ftlib.plan.money import Amount, Prices
 from ftlib.plan.tokenizers import local_tokens
-from ftlib.profile import Contestant, builtin_names
+from ftlib.profile import builtin_names
 from ftlib.training.hosted.before import default_epochs
 from ftlib.training.local.settings import TuneSettings
 
@@ -70,18 +70,6 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: s
     return report, cost
 
 
-def tune_settings(contestant: Contestant) -> TuneSettings:
-    """The settings that a local training of this contestant would have."""
-    given = {key: getattr(contestant, key) for key in ("epochs", "steps", "batch", "accumulate", "max_length", "quant")}
-    return TuneSettings(
-        **{key: value for key, value in given.items() if value is not None},
-        r=contestant.lora.r,
-        template=contestant.template,
-        truncate=contestant.truncate,
-        seed=contestant.seed or 42,
-    )
-
-
 def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, gpu: str, *, revision: str | None = None) -> Json:
     """Tokens, steps, seconds and peak memory of a training on a machine, with the reasoning."""
     counter = local_tokens(model, revision=revision, template=settings.template)
@@ -92,7 +80,7 @@ def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, g
     per_step = settings.batch * settings.accumulate
     steps = settings.steps or math.ceil(len(rows) / per_step) * settings.epochs
     seen = steps * per_step if settings.steps else len(rows) * settings.epochs
-    padded = padding(tokens, settings.batch, settings.seed) * seen / len(rows)
+    padded = (sum(tokens) if settings.packing else padding(tokens, settings.batch, settings.seed)) * seen / len(rows)
     report = {
         "examples": len(rows),
         "examples_seen": int(seen),
@@ -132,17 +120,19 @@ def on_machine(model: Model, settings: TuneSettings, gpu: str, tokens: float, lo
         return {"gpu": device.name, "seconds": None, "memory_bytes": None, "fits": None, "reasoning": [], "na": {"seconds": why, "memory_bytes": why}}
     count = model.parameters or hw.parameters(shape)
     seconds = hw.seconds(count, tokens, device)
-    parts = hw.memory_bytes(shape, batch=settings.batch, longest=longest, r=settings.r, quant=16 if model.build else settings.quant or 4)
+    ends = [f"the profile ends it after {settings.minutes:g} minutes"] if settings.minutes and seconds > settings.minutes * 60 else []
+    parts = hw.memory_bytes(shape, batch=settings.batch, longest=longest, r=settings.r, quant=settings.quant or (4 if device.memory else 32))
     total = parts["total"]
     return {
         "gpu": device.name,
-        **_around("seconds", seconds, hw.TIME_ERROR),
+        **_around("seconds", min(seconds, settings.minutes * 60) if settings.minutes else seconds, hw.TIME_ERROR),
         **_around("memory_bytes", total, hw.MEMORY_ERROR),
         "fits": None if not device.memory else total * (1 + hw.MEMORY_ERROR) <= device.memory or (None if total <= device.memory else False),
         "gpu_hour_usd": gpu_hours(device.name),
         "reasoning": [
             f"time: 6 x {count / 1e9:.3g} billion parameters x {tokens:,.0f} padded tokens / {device.operations / 1e12:.3g}e12 operations a second "
             f"= {seconds:,.0f} s on {device.name} ({device.source}); give or take {hw.TIME_ERROR:.0%}; loading and compiling apart",
+            *ends,
             "memory: "
             + " + ".join(f"{name} {size / hw.GB:.2f}" for name, size in parts.items() if name != "total")
             + f" = {total / hw.GB:.2f} GB, {settings.batch} rows of {longest} tokens at once; give or take {hw.MEMORY_ERROR:.0%}",
