@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftlib.errors import BudgetExceeded, DataError, Refused, ServiceDown
+from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused, ServiceDown
 from ftlib.evaluation import likelihood
 from ftlib.evaluation.items import match, read_answers
 from ftlib.evaluation.questions import Question, ask_task, asking_settings, check_probes, question_sets, questions_hash, records, task_of
 from ftlib.evaluation.seen import check_titles
 from ftlib.files import AppendLog, hash_json, read_json, sha256_file, write_json, write_jsonl
-from ftlib.profile import Contestant
+from ftlib.profile import Contestant, nearest
 from ftlib.progress import bar
 from ftlib.runs import Run, StepNeeded
 from ftlib.training import Answer, Trainer, trainer_for
@@ -167,12 +167,16 @@ def recorded_rows(path: Path, questions: Sequence[Question], made_with: str) -> 
 
 def _trivial(run: Run) -> None:
     """Answers of the trivial systems to the test set."""
-    from ftlib.evaluation.trivial import answer_trivially
+    from ftlib.evaluation.trivial import NAMES, VERSION, answer_trivially
 
     task, train = task_of(run), run.curated / "train.jsonl"
     for name in run.profile.evaluation.trivial:
+        if name not in NAMES:
+            raise ProfileError(f"evaluation.trivial: there is no system {name!r}{nearest(name, NAMES)}.")
         path = run.answers_file(name)
-        with run.step(f"answer:{name}:test", inputs={"test": run.test_file, "train": train}, settings={"task": task.hash}, outputs=[path]) as step:
+        with run.step(
+            f"answer:{name}:test", inputs={"test": run.test_file, "train": train}, settings={"task": task.hash, "version": VERSION}, outputs=[path]
+        ) as step:
             if step.needed:
                 test = records(run.test_file)
                 texts = answer_trivially(name, task, test, records(train))
