@@ -1,0 +1,56 @@
+"""Estimates against what a training really took: tokens to the last one, time and memory within the stated error and this machine's mood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftlib.files import read_json
+from ftlib.formatting import format_run
+from ftlib.plan import estimate_run
+from ftlib.profile import load_profile
+from ftlib.runs import Run
+
+pytestmark = pytest.mark.slow
+SETTINGS = ["data.train=96", "data.valid=8", "data.test=8", "evaluation.probe_items=2", "contestants.tiny-llama.epochs=2"]
+
+
+def test_the_local_training_of_the_demo(tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    from ftlib.curation import curate_run
+    from ftlib.training import train_contestant
+
+    run = Run.create(tmp_path / "run", load_profile("demo", SETTINGS))
+    curate_run(run)
+    format_run(run)
+    estimated = next(report for report in estimate_run(run)["contestants"] if report["contestant"] == "tiny-llama")
+    contestant = run.contestant("tiny-llama")
+    train_contestant(run, contestant)
+    actual = read_json(run.folder(contestant) / "training.json")
+    assert actual["status"] == "done"
+    assert estimated["training_tokens"] == actual["tokens"]["seen"]
+    assert estimated["steps"] == actual["steps"]
+    assert estimated["examples_seen"] == actual["examples"]["seen"]
+    assert estimated["padded_tokens"] == pytest.approx(actual["tokens"]["seen"] + actual["tokens"]["padding"], rel=0.15)
+    assert estimated["seconds"] / 5 < actual["seconds"]["train"] < estimated["seconds"] * 5  # two cores that others use too
+    assert estimated["memory_bytes"] == pytest.approx(actual["memory"]["rss_bytes"], rel=0.6)
+
+
+def test_the_hosted_training_of_the_demo(tmp_path: Path) -> None:
+    """The sandbox bills its own tokenizer's tokens: they lie within the bounds that another tokenizer's count is given."""
+    pytest.importorskip("trl")
+    from ftlib.curation import curate_run
+    from ftlib.training import train_contestant
+
+    run = Run.create(tmp_path / "run", load_profile("demo", [*SETTINGS, "contestants.tiny-hosted.epochs=1"]))
+    curate_run(run)
+    format_run(run)
+    estimated = next(report for report in estimate_run(run)["contestants"] if report["contestant"] == "tiny-hosted")
+    contestant = run.contestant("tiny-hosted")
+    train_contestant(run, contestant)
+    actual = read_json(run.folder(contestant) / "training.json")
+    assert actual["status"] == "done"
+    assert actual["money_usd"] == estimated["training_cost_usd"] == 0
+    assert actual["epochs"] == estimated["epochs"]
+    assert actual["tokens"]["billed"] == pytest.approx(estimated["billed_training_tokens"], rel=0.35)

@@ -1,0 +1,214 @@
+"""Estimates: tokens, money, time and memory before anything is spent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlib.catalogue import find_model
+from ftlib.catalogue.prices import UnknownPrice
+from ftlib.cli import main
+from ftlib.errors import DataError, ProfileError
+from ftlib.formatting.tokens import example_tokens, prompt_tokens, rows_tokens
+from ftlib.plan import estimate, estimate_text
+from ftlib.plan.contestants import dates
+from ftlib.plan.training import padding
+from ftlib.training.local.settings import TuneSettings
+
+GPT = "gpt-4o-mini-2024-07-18"
+TINY = ["data.train=20", "data.valid=4", "data.test=6", "evaluation.probe_items=3"]
+
+
+def chat_file(path: Path, rows: int = 12) -> Path:
+    lines = ({"messages": [{"role": "user", "content": f"Cup {n}"}, {"role": "assistant", "content": "A blue cup. " * 20}]} for n in range(rows))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_the_original_job_to_the_token_and_the_cent(real_data: Path) -> None:
+    found = estimate(real_data / "seed_gpt_training_file.jsonl", model=GPT, epochs=3)
+    assert found["billed_training_tokens"] == 990_507
+    assert found["training_cost_usd"] == found["training_cost_usd_low"] == found["training_cost_usd_high"] == 2.97
+    assert (found["examples"], found["epochs"]) == (1500, 3)
+    assert "2.97 dollars" in estimate_text(found)
+
+
+def test_the_billing_rule_is_contents_and_nine_for_two_messages() -> None:
+    import tiktoken
+
+    from ftlib.curation.tokens import tiktoken_encoding
+
+    encoding = tiktoken_encoding("o200k_base")
+    assert isinstance(encoding, tiktoken.Encoding)
+    row = {"messages": [{"role": "user", "content": "A blue cup"}, {"role": "assistant", "content": "It is blue, and <|endoftext|>."}]}
+    contents = sum(len(encoding.encode_ordinary(turn["content"])) for turn in row["messages"])
+    assert example_tokens(row) == contents + 9
+    instruction = {"instruction": "", "input": "A blue cup", "output": "It is blue, and <|endoftext|>."}
+    assert example_tokens(instruction) == example_tokens(row)
+    assert list(rows_tokens([row] * 5000)) == [contents + 9] * 5000
+
+
+def test_a_prompt_counts_as_the_cookbook_counts_it() -> None:
+    """OpenAI's cookbook: 3 and the role's token for each message, 3 for the answer that begins."""
+    from ftlib.curation.tokens import tiktoken_encoding
+    from ftlib.formatting.task import load_task
+
+    prompt = load_task("describe").prompt({"id": "1", "title": "Blue cup", "content": ""})
+    encoding = tiktoken_encoding("o200k_base")
+    expected = 3 + sum(3 + len(encoding.encode(turn["role"])) + len(encoding.encode(turn["content"])) for turn in prompt.messages())
+    assert list(prompt_tokens([prompt])) == [expected]
+
+
+def test_a_file_names_prices_with_date_and_source_and_the_coming_end(tmp_path: Path) -> None:
+    found = estimate(chat_file(tmp_path / "train.jsonl"), model=GPT)
+    assert found["epochs"] == 8  # the service's own choice for 12 examples: 100 // 12
+    assert {row["unit"] for row in found["prices"]} == {"training_token", "input_token", "output_token"}
+    assert all(row["date"] and row["source"] for row in found["prices"])
+    tuned, base = found["usd_per_1000_answers"]["tuned"], found["usd_per_1000_answers"]["base"]
+    assert tuned["usd"] == pytest.approx(2 * base["usd"], rel=1e-3)
+    assert tuned["usd_low"] < tuned["usd"] < tuned["usd_high"] or tuned["usd"] == tuned["usd_high"]
+
+
+def test_another_tokenizer_gives_bounds(tmp_path: Path) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text(
+        "- {provider: nebius, model: meta-llama/Meta-Llama-3.1-8B-Instruct, unit: training_token, usd: 4, per: 10, date: 2026-11-20, source: x}\n"
+    )
+    found = estimate(chat_file(tmp_path / "train.jsonl"), model="llama-3.1-8b", provider="nebius", epochs=1, prices=own)
+    assert found["training_cost_usd"] == pytest.approx(found["billed_training_tokens"] * 0.4, abs=0.01)
+    assert found["training_cost_usd_high"] == pytest.approx(1.2 * found["training_cost_usd"], abs=0.02)
+    assert found["answers_na"]["tuned"].startswith("The price of one input_token of ft:")
+
+
+def test_an_unknown_price_is_refused_with_the_line_to_add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = chat_file(tmp_path / "train.jsonl")
+    with pytest.raises(UnknownPrice, match="unit: training_token"):
+        estimate(path, model="llama-3.1-8b", provider="nebius")
+    assert main(["estimate", str(path), "--model", "llama-3.1-8b", "--provider", "nebius"]) == 2
+    assert "- {provider: nebius" in capsys.readouterr().err
+
+
+def test_a_local_file_says_time_and_memory_and_how_they_were_worked_out(tmp_path: Path) -> None:
+    found = estimate(chat_file(tmp_path / "train.jsonl", 16), model="llama-3.1-8b", gpu="t4", epochs=2)
+    assert (found["examples"], found["steps"], found["examples_seen"]) == (16, 4, 32)
+    assert found["seconds_low"] < found["seconds"] < found["seconds_high"]
+    assert 5e9 < found["memory_bytes"] < 10e9
+    assert found["fits"] is True
+    assert len(found["reasoning"]) == 2
+    assert "not here" in found["counted_by"]
+    h100 = estimate(tmp_path / "train.jsonl", model="llama-3.1-8b", gpu="h100", epochs=2)
+    assert h100["seconds"] < found["seconds"]
+    assert {row["provider"] for row in h100["gpu_hour_usd"]} >= {"lambda", "runpod"}
+
+
+def test_rows_that_are_too_long_are_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({"instruction": "Say.", "input": "", "output": "word " * 3000}) + "\n")
+    found = estimate(path, model="llama-3.1-8b")
+    assert "1 of 1 rows are longer than max_length 1024" in found["warnings"][0]
+
+
+def test_a_model_without_sizes_says_so(tmp_path: Path) -> None:
+    found = estimate(chat_file(tmp_path / "train.jsonl"), model="someone/Some-7B")
+    assert found["memory_bytes"] is None
+    assert "not in the catalogue" in found["na"]["memory_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "error", "says"),
+    [
+        ("train.jsonl", {}, ProfileError, "name the model with --model"),
+        ("train.jsonl", {"model": "llama-3.1-8bb"}, ProfileError, "did you mean 'llama-3.1-8b'"),
+        ("train.jsonl", {"model": "llama-3.1-8b", "gpu": "t5"}, ProfileError, "There is no GPU 't5'"),
+        ("broken.jsonl", {"model": GPT}, DataError, "is not a training file"),
+        ("records.jsonl", {"model": GPT}, DataError, "no instruction or chat rows"),
+        ("dmeo", {}, ProfileError, "did you mean 'demo'"),
+        ("demo", {"model": GPT}, ProfileError, "belong to a training file"),
+    ],
+)
+def test_what_cannot_be_estimated_says_why(what: str, options: dict[str, Any], error: type[Exception], says: str, tmp_path: Path) -> None:
+    chat_file(tmp_path / "train.jsonl")
+    (tmp_path / "broken.jsonl").write_text('{"messages": [\n')
+    (tmp_path / "records.jsonl").write_text('{"id": "1", "title": "a", "content": "b"}\n')
+    with pytest.raises(error, match=says):
+        estimate(tmp_path / what if what.endswith("jsonl") else what, **options)
+
+
+def test_a_profile_counts_everything_that_will_be_asked() -> None:
+    found = estimate("demo", overrides=TINY)
+    names = [report["contestant"] for report in found["contestants"]]
+    assert names == ["tiny-llama", "tiny-hosted"]
+    for report in found["contestants"]:
+        assert report["answers"]["test"]["items"] == 6
+        assert report["answers"]["wording"]["items"] == 3 * 6
+        assert report["answers"]["test"]["tokens_in"] > 0
+    assert found["total_cost_usd"] == 0
+    assert found["within_budget"] is True
+    assert found["contestants"][0]["counted_by"] == "the tokenizer of tiny-llama"
+    assert "within the budget" in estimate_text(found)
+
+
+def test_a_paid_profile_over_its_budget_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    found = estimate("hosted", overrides=TINY)
+    report = found["contestants"][0]
+    assert found["training_cost_usd"] > 0
+    assert found["answers_cost_usd"] > 0
+    assert found["total_cost_usd"] == pytest.approx(found["training_cost_usd"] + found["answers_cost_usd"], abs=1e-5)
+    assert found["within_budget"] is False
+    assert found["billed_training_tokens"] == report["billed_training_tokens"] > 0
+    assert report["answers_cost_usd_low"] < report["answers_cost_usd"] < report["answers_cost_usd_high"]
+    assert "NOT within" in estimate_text(found)
+
+
+def test_epochs_prices_and_a_judge_of_a_profile(tmp_path: Path) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text(f"- {{provider: openai, model: {GPT}, unit: training_token, usd: 300, per: 1000000, date: 2026-11-20, source: mine}}\n")
+    once = estimate("hosted", overrides=TINY, epochs=1)
+    dear = estimate("hosted", overrides=[*TINY, f"evaluation.judge={{provider: openai, model: {GPT}, pairs: 5}}"], epochs=2, prices=own)
+    assert dear["billed_training_tokens"] == 2 * once["billed_training_tokens"]
+    assert dear["training_cost_usd"] == pytest.approx(200 * once["training_cost_usd"], rel=0.01)
+    assert dear["judge_cost_usd"] > 0
+
+
+def test_an_unknown_price_in_a_profile_leaves_the_others_standing() -> None:
+    overrides = [*TINY, "contestants.gpt-4o-mini.provider=nebius", "contestants.gpt-4o-mini.model=llama-3.1-8b"]
+    found = estimate("hosted", overrides=overrides)
+    assert found["within_budget"] is None
+    assert any("unit: training_token" in line for line in found["unknown"])
+    assert "unknown:" in estimate_text(found)
+
+
+def test_dates_are_told_when_they_are_near() -> None:
+    import datetime
+
+    model = find_model(GPT)
+    assert not [line for line in dates(model, "openai", tuning=False, today=datetime.date(2026, 1, 1)) if "answers no more" in line]
+    assert "in 44 days" in dates(model, "openai", tuning=True, today=datetime.date(2026, 11, 23))[0]
+    assert "too late" in dates(model, "openai", tuning=True, today=datetime.date(2027, 2, 1))[0]
+
+
+def test_padding_is_to_the_longest_row_of_a_batch() -> None:
+    assert padding([5, 5, 5], 2, 1) == 15
+    assert padding([1, 9], 2, 1) == 18
+    assert padding([1, 9], 1, 1) == 10
+    assert sum(range(100)) < padding(list(range(100)), 8, 1) < 100 * 100
+
+
+def test_packing_and_minutes_count() -> None:
+    from ftlib.plan.training import local_training
+
+    model = find_model("llama-3.1-8b")
+    rows = [{"instruction": "Say.", "input": "", "output": "word " * (10 + 40 * (n % 2))} for n in range(20)]
+    padded, packed = (local_training(rows, model, TuneSettings(packing=packing), "t4") for packing in (False, True))
+    assert packed["padded_tokens"] == packed["training_tokens"] < padded["padded_tokens"]
+    short = local_training(rows, model, TuneSettings(epochs=1000, minutes=1), "t4")
+    assert short["seconds"] == 60
+    assert "ends it after 1 minutes" in short["reasoning"][1]
+
+
+def test_the_command_prints_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", str(chat_file(tmp_path / "train.jsonl")), "--model", GPT, "--epochs", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "file"
