@@ -89,7 +89,7 @@ def _hours(one: SystemCost, volume: int) -> str:
     if hours is None:
         return ""
     busy = f", {hours / HOURS:.1f} machines at work all month" if hours > HOURS else ""
-    return f" It takes {number(hours, 1)} machine hours for {volume:,} answers{busy}."
+    return f" It takes {number(hours, 1)} machine hours for {volume:,} answers{busy}; on a machine of one's own they are paid with nothing but time."
 
 
 def _cheaper(material: Material, found: Mapping[str, SystemCost], name: str, usd: float, volume: int, *, paid: bool) -> str:

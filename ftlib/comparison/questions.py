@@ -63,7 +63,7 @@ def _seen(report: dict[str, Any]) -> str:
 def _paid(report: dict[str, Any]) -> str:
     if report.get("trainer") == "local":
         return "nothing is charged on one's own machine"
-    return f"{stored(report, 'money_usd', digits=2).text()} USD, {stored(report, 'tokens.billed', digits=0).text()} tokens"
+    return f"USD {stored(report, 'money_usd', digits=2).text()} for {stored(report, 'tokens.billed', digits=0).text()} tokens"
 
 
 def _each(done: dict[str, dict[str, Any]], say: Any) -> str:

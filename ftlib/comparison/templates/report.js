@@ -59,17 +59,18 @@
   }
   // Longest common subsequence of words, over texts short enough for a table of lengths.
   function diff(before, after) {
-    const a = before.split(/(\s+)/).filter(Boolean), b = after.split(/(\s+)/).filter(Boolean);
+    const a = before.match(/\S+\s*/g) || [], b = after.match(/\S+\s*/g) || [];
+    const same = (i, j) => a[i].trimEnd() === b[j].trimEnd();
     if (a.length > LONGEST || b.length > LONGEST) return null;
     const width = b.length + 1, table = new Uint16Array((a.length + 1) * width);
     for (let i = a.length - 1; i >= 0; i--)
       for (let j = b.length - 1; j >= 0; j--)
-        table[i * width + j] = a[i] === b[j] ? table[(i + 1) * width + j + 1] + 1 : Math.max(table[(i + 1) * width + j], table[i * width + j + 1]);
+        table[i * width + j] = same(i, j) ? table[(i + 1) * width + j + 1] + 1 : Math.max(table[(i + 1) * width + j], table[i * width + j + 1]);
     const parts = [];
     const push = (kind, text) => { const last = parts[parts.length - 1]; if (last && last[0] === kind) last[1] += text; else parts.push([kind, text]); };
     let i = 0, j = 0;
     while (i < a.length && j < b.length) {
-      if (a[i] === b[j]) { push("", a[i]); i++; j++; }
+      if (same(i, j)) { push("", b[j]); i++; j++; }
       else if (table[(i + 1) * width + j] >= table[i * width + j + 1]) push("del", a[i++]);
       else push("ins", b[j++]);
     }
