@@ -57,6 +57,14 @@ class Ledger:
         self._amounts: dict[str, int] = {}  # reservation -> what it counts for
         self._open: set[str] = set()  # reservations that may still shrink: calls under way in this process
         self._total = 0
+        self._descriptor: int | None = None
+
+    def close(self) -> None:
+        """Close the file; the ledger can be used again."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
     @property
     def spent_usd(self) -> float:
@@ -83,7 +91,7 @@ class Ledger:
         until = time.monotonic() + wait_s
         amount = math.ceil(round(usd * NANO, 3))
         while True:
-            with self._locked():
+            with self._locked(make=True):
                 if key is not None and key in self._amounts:
                     return Reservation(self, key, self._amounts[key] / NANO)
                 if self._total + amount <= round(self.cap_usd * NANO):
@@ -115,33 +123,42 @@ class Ledger:
     def _append(self, row: dict[str, Any]) -> None:
         """One line: it is in the kernel's hands when this returns, so that a killed process loses nothing."""
         line = json.dumps({**row, "at": round(time.time(), 3)}, ensure_ascii=False).encode() + b"\n"
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
-        self._read()
+        os.write(self._file(), line)
+        self._read_to += len(line)
+        self._apply(row)
+
+    def _file(self) -> int:
+        """The open file; it is made with the first reservation, so that a run that pays for nothing has none."""
+        if self._descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        return self._descriptor
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self.path.with_name(f".{self.path.name}.lock").open("ab") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
-            self._read()
-            yield
+    def _locked(self, *, make: bool = False) -> Iterator[None]:
+        """Hold the ledger against other threads and processes, having read what they wrote."""
+        with self._lock:
+            if not make and self._descriptor is None and not self.path.exists():
+                yield
+                return
+            descriptor = self._file()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                self._read(descriptor)
+                yield
+            finally:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-    def _read(self) -> None:
-        """Take in what was appended since the last look; a torn last line (a kill in the middle of a write) is ended first."""
-        if not self.path.exists():
+    def _read(self, descriptor: int) -> None:
+        """Take in what was appended since the last look; a torn last line (a kill in the middle of a write) is cut off first."""
+        size = os.fstat(descriptor).st_size
+        if size == self._read_to:
             return
-        with self.path.open("rb+") as handle:
-            handle.seek(self._read_to)
-            data = handle.read()
-            if data and not data.endswith(b"\n"):
-                keep = data.rfind(b"\n") + 1
-                handle.truncate(self._read_to + keep)
-                data = data[:keep]
-            self._read_to += len(data)
+        data = os.pread(descriptor, size - self._read_to, self._read_to)
+        if not data.endswith(b"\n"):
+            data = data[: data.rfind(b"\n") + 1]
+            os.ftruncate(descriptor, self._read_to + len(data))
+        self._read_to += len(data)
         for line in data.splitlines():
             self._apply(json.loads(line))
 

@@ -118,7 +118,8 @@ class HostedTrainer:
         return self.provider, find_key(self.provider, self._given_key)
 
     def close(self) -> None:
-        """Close connections and the sandbox that was started for this trainer."""
+        """Close connections, the ledger, and the sandbox that was started for this trainer."""
+        self.ledger.close()
         if self._link is not None:
             try:
                 self._link.wire.call(self._link.service.aclose(), deadline_s=10)
