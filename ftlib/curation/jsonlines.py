@@ -42,7 +42,7 @@ def chunks(stream: IO[bytes], number: int) -> Iterator[tuple[int, list[bytes], b
             if held > LONGEST_LINE:
                 yield number, [], rest[0]
                 number += 1
-                rest, held = [_skip_line(stream)], 0
+                rest = [_skip_line(stream)]
                 held = len(rest[0])
             continue
         lines = b"".join([*rest, chunk[:cut]]).split(b"\n")
@@ -51,7 +51,7 @@ def chunks(stream: IO[bytes], number: int) -> Iterator[tuple[int, list[bytes], b
         number += len(lines)
     last = b"".join(rest)
     if last:
-        yield number, [last], None
+        yield number, last.split(b"\n"), None
 
 
 def _skip_line(stream: IO[bytes]) -> bytes:

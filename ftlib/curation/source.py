@@ -64,8 +64,6 @@ class Source:
                 return "parquet"
         with open_bytes(path, self.member) as (stream, name):
             head = peek(stream)
-            if not head:
-                raise DataError(f"{path} holds nothing once unpacked; get the file again.")
             if looks_like_html(head):
                 raise DataError(f"{path} is a web page (HTML), not data; a download link gave an error or a consent page. Get the file again.")
             if head.startswith((b"\xff\xfe", b"\xfe\xff")):

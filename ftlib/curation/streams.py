@@ -96,24 +96,51 @@ def _gunzip(stream: IO[bytes]) -> IO[bytes]:
 
 
 class _Zstd(io.RawIOBase):
-    """All frames of a zstandard stream, which begins again where it is asked to seek to its start."""
+    """All frames of a zstandard stream, which begins again where it is asked to seek to its start.
+
+    zstandard's own reader takes a cut-off frame for the end of the file; this one does not.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         import zstandard
 
         self._source, self._start = stream, stream.tell()
-        self._open: Any = lambda: zstandard.ZstdDecompressor().stream_reader(self._source, read_across_frames=True, closefd=False)
-        self._reader: Any = self._open()
-        self._read = 0
+        self._new_frame: Any = lambda: zstandard.ZstdDecompressor().decompressobj()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._frame: Any = None
+        self._packed, self._unpacked, self._at, self._read = b"", b"", 0, 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
     def readinto(self, buffer: Any) -> int:
-        data = self._reader.read(len(buffer))
+        while self._at == len(self._unpacked):
+            if not self._advance():
+                return 0
+        data = self._unpacked[self._at : self._at + len(buffer)]
         buffer[: len(data)] = data
+        self._at += len(data)
         self._read += len(data)
         return len(data)
+
+    def _advance(self) -> bool:
+        """Unpack a little more; false at the end of the last frame."""
+        packed = self._packed or self._source.read(4096)  # little, since 4 KiB can unpack to 100 MiB
+        self._packed = b""
+        if not packed:
+            if self._frame is not None:
+                raise EOFError
+            return False
+        self._frame = self._frame or self._new_frame()
+        self._unpacked, self._at = self._frame.decompress(packed), 0
+        if self._frame.eof:
+            self._packed, self._frame = self._frame.unused_data, None
+        return True
 
     def tell(self) -> int:
         return self._read
@@ -122,13 +149,13 @@ class _Zstd(io.RawIOBase):
         if offset != 0 or whence != 0:
             raise io.UnsupportedOperation("a zstandard stream is read from its start")
         self._source.seek(self._start)
-        self._reader, self._read = self._open(), 0
+        self._begin()
         return 0
 
 
 def _unzstd(stream: IO[bytes]) -> IO[bytes]:
     try:
-        return cast(IO[bytes], _Zstd(stream))
+        return cast(IO[bytes], io.BufferedReader(_Zstd(stream), 1 << 17))
     except ImportError:
         raise MissingExtra("A .zst file needs the library zstandard: pip install zstandard.") from None
 

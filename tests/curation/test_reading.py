@@ -1,0 +1,256 @@
+"""Readers: a bad row costs that row; a bad file is one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import resource
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ftlib.curation import curate
+from ftlib.curation.records import Fields, Record, Rejected
+from ftlib.curation.source import Source, train_files
+from ftlib.errors import DataError
+from tests.curation.helpers import read, rows, write
+
+LINES = b"".join(json.dumps(row).encode() + b"\n" for row in rows(5))
+
+
+def load(path: Path | str, **names: str) -> tuple[list[Record], list[Rejected]]:
+    batches = list(Source(path, Fields(**names)).batches())  # type: ignore[arg-type]
+    return [r for b in batches for r in b.records], [r for b in batches for r in b.rejected]
+
+
+def packed(kind: str) -> bytes:
+    if kind == "gz":
+        return gzip.compress(LINES)
+    if kind == "two members":
+        half = LINES.index(b"\n", 200) + 1
+        return gzip.compress(LINES[:half]) + gzip.compress(LINES[half:])
+    if kind == "zst":
+        zstandard = pytest.importorskip("zstandard")
+        half = LINES.index(b"\n", 200) + 1
+        pack = zstandard.ZstdCompressor(write_checksum=True).compress
+        return bytes(pack(LINES[:half]) + pack(LINES[half:]))
+    if kind == "zip":
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("LF-Amazon-1.3M/lbl.json.gz", gzip.compress(b"{}\n"))
+            archive.writestr("LF-Amazon-1.3M/tst.json.gz", gzip.compress(b"{}\n"))
+            archive.writestr("LF-Amazon-1.3M/trn.json.gz", gzip.compress(LINES))
+        return buffer.getvalue()
+    return LINES
+
+
+@pytest.mark.parametrize(("kind", "name"), [
+    ("plain", "a.jsonl"), ("gz", "a.jsonl.gz"), ("gz", "no-suffix"), ("two members", "a.gz"), ("zst", "a.jsonl.zst"), ("zip", "a.zip"),
+])
+def test_every_packing_gives_the_same_rows(tmp_path: Path, kind: str, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(packed(kind))
+    records, rejected = load(path)
+    assert [r.id for r in records] == [f"{n:010d}" for n in range(5)]
+    assert not rejected
+
+
+@pytest.mark.parametrize("kind", ["gz", "two members", "zst"])
+@pytest.mark.parametrize("harm", ["cut off", "flipped"])
+def test_a_damaged_archive_is_an_error_and_nothing_is_written(tmp_path: Path, kind: str, harm: str) -> None:
+    data = bytearray(packed(kind))
+    if harm == "cut off":
+        data = data[:-20]
+    else:
+        data[len(data) // 2] ^= 0xFF
+    path = tmp_path / "a.data"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.data"):
+        curate(path, out=tmp_path / "out", train=1, valid=1, test=1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "data", "says"), [
+    ("a.jsonl", b"", "is empty"),
+    ("a.jsonl.gz", b"", "is empty"),
+    ("a.jsonl.gz", gzip.compress(b""), "is empty"),
+    ("a.jsonl.gz", LINES, "no such file"),
+    ("a.jsonl", b"<!DOCTYPE html><html>", "web page"),
+    ("a.jsonl.gz", b"<html>", "web page"),
+    ("a.jsonl", "\ufeff".encode("utf-16") + b"x", "UTF-16"),
+    ("a.dat", b"\x00\x01\x02", "neither JSON lines"),
+    ("a.parquet", b"PAR1 and no more", "damaged"),
+    ("a.json", b'[\n{"title": "a", "content": "b"}\n]', "one JSON array"),
+    ("a.json", b'[{"title": "a", "content": "b"}]', "one JSON array"),
+    ("a.zip", b"PK\x03\x04 and no more", "damaged"),
+    ("a.jsonl", b'{"name": "a", "text": "b"}\n', "no field 'title'"),
+    ("a.csv", b"name,text\na,b\n", "no field 'title'"),
+])
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=says):
+        curate(tmp_path / name, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "no/such/file.jsonl", "nothing"])
+def test_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        Source(name)
+
+
+def test_a_folder_and_an_ambiguous_archive(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder"):
+        Source(tmp_path)
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.jsonl", LINES)
+        archive.writestr("b.jsonl", LINES)
+    with pytest.raises(DataError, match=r"two\.zip!NAME"):
+        Source(tmp_path / "two.zip")
+    assert len(load(f"{tmp_path}/two.zip!b.jsonl")[0]) == 5
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    (b'{"title": "\xff", "content": "b"}', "invalid UTF-8"),
+    (b'{"title": "a\x00b", "content": "b"}', "NUL byte"),
+    (b'{"title": "\\ud800", "content": "b"}', "lone surrogate"),
+    (b'{"title": "a", "content": "x \\udc00 y"}', "lone surrogate"),
+    (b'{"title": NaN, "content": "b"}', "NaN or infinity"),
+    (b'{"title": "a", "content": "b", "target_rel": [Infinity]}', "NaN or infinity"),
+    (b'{"title": "a", "title": "b", "content": "c"}', "duplicate key"),
+    (b'{"title": {"en": "a"}, "content": "b"}', "title is not a text"),
+    (b'{"title": "a", "content": ["b"]}', "content is not a text"),
+    (b'{"title": 1984, "content": "b"}', "title is not a text"),
+    (b'{"uid": 1.5, "title": "a", "content": "b"}', "uid is not a text"),
+    (b"[1, 2]", "not an object"),
+    (b"null", "not an object"),
+    (b'"a text"', "not an object"),
+    (b'{"title": "a", "content": "b"', "not JSON"),
+    (b'{"title": "a"} {"title": "b"}', "not JSON"),
+    (b'{"title": "a", "content": "b", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
+])
+def test_a_bad_row_costs_that_row_and_says_why(tmp_path: Path, line: bytes, reason: str) -> None:
+    path = write(tmp_path / "a.jsonl", [*rows(3), line, *rows(2, start=3)])
+    records, rejected = load(path)
+    assert len(records) == 5
+    assert [(r.line, r.reason) for r in rejected] == [(4, reason)]
+
+
+def test_bom_crlf_blank_lines_and_line_separators_inside_texts(tmp_path: Path) -> None:
+    text = "\ufeff" + '{"uid": "1", "title": "a\u2028b\u0085c", "content": "x"}\r\n\r\n  \n{"uid": "2", "title": "t", "content": "y"}'
+    (tmp_path / "a.jsonl").write_text(text, encoding="utf-8", newline="")
+    records, rejected = load(tmp_path / "a.jsonl")
+    assert [(r.id, r.title) for r in records] == [("1", "a\u2028b\u0085c"), ("2", "t")]
+    assert not rejected
+
+
+def test_a_value_that_spells_like_a_key_is_no_duplicate(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"uid": "1", "title": "title", "content": "content", "more": {"title": "inner"}}])
+    records, rejected = load(path)
+    assert [r.title for r in records] == ["title"]
+    assert not rejected
+
+
+def test_null_empty_and_absent_fields_are_missing_not_bad(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"title": None, "content": "b"}, {"title": "", "content": "b"}, {"content": "b"}, {"title": "t", "content": "b"}])
+    records, rejected = load(path)
+    assert [r.title for r in records] == ["", "", "", "t"]
+    assert [r.id for r in records] == ["1", "2", "3", "4"]  # no id: the row's number
+    assert not rejected
+
+
+def test_an_endless_line_costs_that_row_and_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with path.open("wb") as handle:
+        handle.write(LINES)
+        handle.write(b'{"title": "a", "content": "')
+        for _ in range(300):
+            handle.write(b"x" * (1 << 20))
+        handle.write(b'"}\n' + LINES)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    records, rejected = load(path)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024)
+    assert [r.id for r in records] == [f"{n:010d}" for n in range(5)] * 2
+    assert [(r.line, r.reason) for r in rejected] == [(6, "line longer than 16 MiB")]
+    assert grown < 120 << 20
+
+
+def test_csv_keeps_every_value_a_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        "\ufeffcode;name;text\r\n0001234;2024-01-02;\"one; two\nthree \"\"four\"\"\"\r\n2;NA;\r\nshort;row\r\n".encode() + b"4;\xff;x\r\n5;a\x00b;x\r\n6;last;1e5\r\n"
+    )
+    records, rejected = load(tmp_path / "a.csv", id="code", title="name", content="text")
+    assert [(r.id, r.title, r.content) for r in records] == [
+        ("0001234", "2024-01-02", 'one; two\nthree "four"'), ("2", "NA", ""), ("6", "last", "1e5"),
+    ]
+    assert [r.reason for r in rejected] == ["another number of fields than the header", "invalid UTF-8", "NUL byte"]
+
+
+def test_parquet_keeps_every_value_a_text(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    bad = pa.Array.from_buffers(pa.string(), 4, [None, pa.array([0, 1, 2, 3, 4], pa.int32()).buffers()[1], pa.py_buffer(b"ab\xffd")])
+    table = pa.table({"uid": ["0001234", "2", "3", None], "title": ["2024-01-02", None, "c", "d"], "content": bad})
+    pq.write_table(table, tmp_path / "a.parquet")
+    records, rejected = load(tmp_path / "a.parquet")
+    assert [(r.id, r.title) for r in records] == [("0001234", "2024-01-02"), ("2", ""), ("4", "d")]
+    assert [(r.line, r.reason) for r in rejected] == [(3, "invalid UTF-8")]
+    pq.write_table(pa.table({"title": [1, 2], "content": ["a", "b"]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="'title' is int64, not text"):
+        load(tmp_path / "b.parquet")
+    (tmp_path / "c.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-30])
+    with pytest.raises(DataError, match="damaged"):
+        load(tmp_path / "c.parquet")
+
+
+def test_a_hub_dataset_is_downloaded_and_read_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    for part in range(2):
+        write(tmp_path / f"train-0{part}.jsonl", rows(3, start=3 * part))
+
+    class Api:
+        def list_repo_files(self, repo: str, repo_type: str) -> list[str]:
+            if repo != "owner/name":
+                raise RuntimeError("404 Not Found")
+            return [".gitattributes", "README.md", "data/test-00.jsonl", "data/train-00.jsonl", "data/train-01.jsonl"]
+
+    monkeypatch.setattr(hub, "HfApi", Api)
+    monkeypatch.setattr(hub, "hf_hub_download", lambda repo, name, repo_type: str(tmp_path / Path(name).name))
+    monkeypatch.chdir(tmp_path)
+    assert [r.id for r in load("owner/name")[0]] == [f"{n:010d}" for n in range(6)]
+    with pytest.raises(DataError, match="other/name could not be had"):
+        Source("hf://other/name")
+
+
+def test_which_files_of_a_dataset_are_read() -> None:
+    assert train_files(["b/test.parquet", "b/train-1.parquet", "b/train-0.parquet"]) == ["b/train-0.parquet", "b/train-1.parquet"]
+    assert train_files(["training_notes.md", "all.csv"]) == ["all.csv"]
+    assert train_files(["README.md"]) == []
+
+
+def test_too_many_bad_rows_stop_and_a_higher_share_goes_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [*rows(50), b"{", b"[]"])
+    with pytest.raises(DataError, match=r"2 of 52 rows cannot be read.*line 51"):
+        curate(path, out=tmp_path / "out")
+    funnel = curate(path, out=tmp_path / "out", max_bad_share=0.1)
+    assert funnel["rejected"] == {"not JSON": 1, "not an object": 1}
+    assert [(row["line"], row["reason"]) for row in read(tmp_path / "out" / "rejected.jsonl")] == [(51, "not JSON"), (52, "not an object")]
+
+
+def test_every_rejected_row_is_written_on_request(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [*rows(50), *[b"{"] * 40])
+    curate(path, out=tmp_path / "out", max_bad_share=1)
+    assert len(read(tmp_path / "out" / "rejected.jsonl")) == 20
+    curate(path, out=tmp_path / "out", max_bad_share=1, keep_rejected=True)
+    assert len(read(tmp_path / "out" / "rejected.jsonl")) == 40
+
+
+def test_no_row_of_a_thousand_is_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [b"nothing"] * 5000)
+    with pytest.raises(DataError, match="cannot be read"):
+        curate(path, out=tmp_path / "out", max_bad_share=0.5)
