@@ -15,6 +15,7 @@ from functools import cache
 from rapidfuzz.distance import LCSseq
 
 from ftlib.evaluation.items import Given, Item
+from ftlib.evaluation.memorised import memorised
 from ftlib.evaluation.words import content_words, function_words, lists, unicode_words
 
 LIMITS = {
@@ -90,14 +91,24 @@ def wrong_language(words: Sequence[str], language: str) -> bool:
     known = function_words()
     if language not in known or len(words) < LIMITS["language_words"]:
         return False
-    latin = all(word.isascii() for word in list(known[language])[:3])
     letters = "".join(words)
-    if latin and sum(ord(c) > 0x24F for c in letters) > LIMITS["foreign_letters"] * len(letters):
+    latin = all(word.isascii() for word in list(known[language])[:3])
+    if latin and not letters.isascii() and sum(ord(c) > 0x24F for c in letters) > LIMITS["foreign_letters"] * len(letters):
         return True
-    hits = {code: sum(word in listed for word in words) for code, listed in known.items()}
-    own = hits.pop(language)
-    best = max(hits.values())
+    hits = Counter(code for word in words for code in _languages_of().get(word, ()))
+    own = hits.pop(language, 0)
+    best = max(hits.values(), default=0)
     return best >= 3 and best > 2 * own
+
+
+@cache
+def _languages_of() -> dict[str, list[str]]:
+    """Function word -> the languages that have it."""
+    found: dict[str, list[str]] = {}
+    for code, listed in function_words().items():
+        for word in listed:
+            found.setdefault(word, []).append(code)
+    return found
 
 
 def own_flags(item: Item, answer: Given, prompt: str, language: str) -> set[str]:
@@ -133,28 +144,6 @@ def commonest_opening(words: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], 
     return counts.most_common(1)[0] if counts else ((), 0)
 
 
-def memorised(words: dict[str, list[list[str]]], training: Iterable[str]) -> dict[str, list[bool]]:
-    """Which answers hold a long run of words that stands in a training text.
-
-    The training file is read once and never held: memory grows with the answers alone.
-    """
-    size = int(LIMITS["memorised_words"])
-    runs: dict[tuple[str, ...], list[tuple[str, int]]] = {}
-    found = {system: [False] * len(answers) for system, answers in words.items()}
-    for system, answers in words.items():
-        for row, answer in enumerate(answers):
-            for start in range(len(answer) - size + 1):
-                runs.setdefault(tuple(answer[start : start + size]), []).append((system, row))
-    openings = {run[0] for run in runs}
-    for text in training:
-        learned = unicode_words(text)
-        for start in range(len(learned) - size + 1):
-            if learned[start] in openings:
-                for system, row in runs.get(tuple(learned[start : start + size]), ()):
-                    found[system][row] = True
-    return found
-
-
 def find_flags(
     items: Sequence[Item], answers: dict[str, Sequence[Given]], *, prompts: Callable[[Item], str], language: str, training: Iterable[str] | None
 ) -> tuple[dict[str, list[set[str]]], dict[str, str]]:
@@ -163,7 +152,7 @@ def find_flags(
     ``prompts`` gives what an item's question looks like; without ``training`` texts nothing is called memorised.
     """
     words = {system: [unicode_words("" if a.failed else a.text or "") for a in given] for system, given in answers.items()}
-    learned = memorised(words, training) if training is not None else {}
+    learned = memorised(words, training, int(LIMITS["memorised_words"])) if training is not None else {}
     flags: dict[str, list[set[str]]] = {}
     openings: dict[str, str] = {}
     for system, given in answers.items():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from ftlib.evaluation.flags import KINDS, LIMITS, find_flags, own_flags
 from ftlib.evaluation.items import Given, Item
+from ftlib.evaluation.memorised import memorised
 
 ITEM = Item("1", "A sturdy lamp of oak with a long cable.", "Oak desk lamp 40 W")
 GOOD = "This desk lamp is made of solid oak and takes a bulb of 40 watts."
@@ -109,3 +112,15 @@ def test_memorised_is_twenty_words_in_a_row():
 def test_every_kind_is_explained():
     assert len(KINDS) >= 13
     assert all(KINDS.values())
+
+
+def test_memorised_equals_a_plain_search():
+    rng = random.Random(5)
+    texts = [[rng.choice("abcd") for _ in range(rng.randint(0, 12))] for _ in range(80)]
+    training, answers = texts[:40], texts[40:]
+    runs = {tuple(text[i : i + 5]) for text in training for i in range(len(text) - 4)}
+    expected = [any(tuple(answer[i : i + 5]) in runs for i in range(len(answer) - 4)) for answer in answers]
+    assert memorised({"s": answers}, (" ".join(text) for text in training), 5) == {"s": expected}
+    assert any(expected)
+    assert not all(expected)
+    assert memorised({"s": answers}, [], 5) == {"s": [False] * 40}
