@@ -72,7 +72,7 @@ def finish(work: Work, folder: Path, log: Path) -> None:
     assert status == 0, f"ended with {status}: {log.read_text('utf-8', 'replace')[-3000:]}"
 
 
-def rehearse(name: str, base: Path, place: Path, work: Work, *, kills: int, seed: int, signals: tuple[int, ...] = (signal.SIGKILL, signal.SIGTERM)) -> Outcome:
+def rehearse(name: str, base: Path, place: Path, work: Work, *, kills: int, seed: int, warm: bool = True) -> Outcome:
     """Kill ``work`` ``kills`` times, one to three times in a row, and compare every end with the undisturbed one.
 
     Args:
@@ -81,10 +81,14 @@ def rehearse(name: str, base: Path, place: Path, work: Work, *, kills: int, seed
         place: where the work works.
         work: gets ``place``.
         seed: of the moments, and of how often in a row.
-        signals: drawn from.
+        warm: do the work once in this process first; not where it leaves threads that a fork would lose.
     """
     rng, outcome, log = random.Random(seed), Outcome(name), place.with_suffix(".log")
+    place.parent.mkdir(parents=True, exist_ok=True)
     _fresh(base, place)
+    if warm:
+        work(place)  # imports and caches, so that they are no part of what is killed
+        _fresh(base, place)
     begun = time.perf_counter()
     finish(work, place, log)
     outcome.seconds = time.perf_counter() - begun
@@ -97,7 +101,7 @@ def rehearse(name: str, base: Path, place: Path, work: Work, *, kills: int, seed
         moments = []
         for _ in range(rng.choice([1, 1, 2, 3])):
             moments.append(rng.uniform(0.0, outcome.seconds))
-            sent = rng.choice(signals)
+            sent = rng.choice([signal.SIGKILL, signal.SIGTERM])
             if not _kill_after(work, place, log, moments[-1], sent):
                 outcome.missed += 1
                 break

@@ -1,0 +1,23 @@
+"""SIGKILL and SIGTERM at random moments inside each room: the same command finishes, and nobody can tell."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reliability import chain
+from reliability.killing import rehearse
+
+KILLS = int(os.environ.get("FTLIB_KILLS", "18"))  # in all rooms together
+ROOMS = list(chain.ROOMS)
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_killed_room_finishes_as_if_nothing_had_been(room: str, tmp_path: Path) -> None:
+    base = chain.up_to(room, tmp_path / "base" / "run", chain.recorded_profile(tmp_path))
+    outcome = rehearse(room, base, tmp_path / "place" / "run", chain.ROOMS[room], kills=max(1, KILLS // len(ROOMS)), seed=ROOMS.index(room))
+    assert outcome.faults == []
+    assert outcome.kills >= KILLS // len(ROOMS)
