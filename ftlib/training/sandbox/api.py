@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import re
 import time
 import uuid
@@ -23,6 +24,7 @@ from ftlib.training.sandbox.replies import ApiError, Reply, reshape
 from ftlib.training.sandbox.rules import training_settings
 from ftlib.training.sandbox.store import Store, public
 
+log = logging.getLogger("ftlib")
 Json = dict[str, Any]
 MAX_FILE = 512 * 2**20
 
@@ -103,6 +105,9 @@ class Api:
             value = handler(request, *parts)
         except ApiError as error:
             return error.reply
+        except Exception as error:  # one request fails, the service goes on
+            log.exception("%s %s", request.method, request.target)
+            return ApiError(500, f"The server had an error while processing your request: {error}").reply
         return Reply(value, kind="application/octet-stream" if isinstance(value, bytes) else "application/json")
 
     def close(self) -> None:
