@@ -38,7 +38,7 @@ DEFINED = {
     "kettle": "boils water", "hammer": "drives nails", "flag": "shows where a ship comes from", "cart": "is pulled by a horse",
 }  # fmt: skip
 _SYLLABLES = ("ba", "bel", "cor", "da", "dun", "el", "fen", "gar", "hol", "in", "jor", "kel", "la", "mar", "nor", "o", "pem", "quil", "ro", "sta", "tor",
-              "un", "ver", "wes", "yar", "zan", "ton", "worth", "ley", "mer", "ric", "sen", "ta", "vi")
+              "un", "ver", "wes", "yar", "zan", "ton", "worth", "ley", "mer", "ric", "sen", "ta", "vi")  # fmt: skip
 
 Rng = random.Random
 

@@ -16,10 +16,11 @@ from typing import Any
 from ftlib.errors import ProfileError
 from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.progress import bar
+from ftlib.training.local import prose
 from ftlib.training.local.prose import conversations, passages
 
 log = logging.getLogger("ftlib")
-RECIPE = 1  # raised whenever the text or the training below changes, so that an older model is not taken for this one
+RECIPE = 1  # raised whenever the training below changes, so that an older model is not taken for this one; the text counts by its hash
 END, PAD, EOS, BOS = "<|end|>", "<|pad|>", "<|eos|>", "<|bos|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = (
@@ -49,6 +50,7 @@ class Build:
 BUILDS = {
     "tiny-llama": Build(hidden=128, layers=3, heads=4, intermediate=352, vocab=2048, steps=260, seed=1),
     "tiny-hosted": Build(hidden=112, layers=3, heads=4, intermediate=304, vocab=2048, steps=260, seed=2),
+    "tiny-micro": Build(hidden=32, layers=1, heads=2, intermediate=64, vocab=512, steps=4, seed=3, batch=4, length=64),  # for tests: knows nothing
 }
 BUILDS["tiny"] = BUILDS["tiny-llama"]
 
@@ -68,7 +70,7 @@ def build_tiny(name: str) -> Path:
         raise ProfileError(f"There is no tiny model {name!r}; there are: {', '.join(BUILDS)}.")
     build = BUILDS[name]
     texts = sample_texts()
-    target = home() / f"{name}-{hash_json([asdict(build), texts])[:12]}"
+    target = home() / f"{name}-{hash_json([asdict(build), texts, sha256_file(Path(prose.__file__))])[:12]}"
     if whole(target):
         return target
     temporary = target.with_name(f".{target.name}.{os.getpid()}")

@@ -31,6 +31,7 @@ class LocalTrainer:
         self.folder = run.folder(contestant)
         self.tuning: TuneSettings = settings_for(contestant, tiny=self.model.build is not None, seed=run.profile.seed)
         self._loaded: dict[str, Any] = {}
+        self.engines: dict[str, Any] = {}  # vLLM's, by source
 
     @property
     def revision(self) -> str | None:
@@ -171,6 +172,7 @@ class LocalTrainer:
 
     def close(self) -> None:
         """Give back the models' memory."""
+        self.engines.clear()
         if self._loaded:
             from ftlib.training.local.tuning import free_memory
 
