@@ -24,7 +24,7 @@ ANSWERS = ("done", "nothing_to_train")  # statuses of a training whose contestan
 
 
 class LazyTrainer:
-    """A contestant's trainer, made when it is first needed and closed at the end."""
+    """A contestant's trainer, made when it is first needed and closed at the end; making one is light, asking it is not."""
 
     def __init__(self, run: Run, contestant: Contestant) -> None:
         self.run, self.contestant = run, contestant
@@ -98,7 +98,7 @@ def origin(run: Run, contestant: Contestant, system: str) -> dict[str, Path | st
 
 def answer_set(run: Run, contestant: Contestant, system: str, name: str, questions: Sequence[Question], trainer: LazyTrainer) -> None:
     """One system's answers to one set, as one step of the run."""
-    settings, inputs, path = asking_settings(run, contestant), origin(run, contestant, system), run.answers_file(system, name)
+    settings, inputs, path = asking_settings(run, contestant, trainer()), origin(run, contestant, system), run.answers_file(system, name)
     made_with = hash_json([settings, {k: sha256_file(v) if isinstance(v, Path) else v for k, v in inputs.items()}])
     with run.step(f"answer:{system}:{name}", inputs={"questions": questions_hash(questions), **inputs}, settings=settings, outputs=[path]) as step:
         if not step.needed:

@@ -52,7 +52,7 @@ def measure(run: Run, contestant: Contestant, system: str, test: Sequence[Questi
 
 def _measure_set(run: Run, contestant: Contestant, system: str, name: str, questions: Sequence[Question], trainer: LazyTrainer) -> None:
     tuned = system.endswith(".tuned")
-    settings = asking_settings(run, contestant)
+    settings = asking_settings(run, contestant, trainer())
     training = run.folder(contestant) / "training.json"
     origin = {"training": training} if tuned and contestant.trains else {}
     asked = hash_json([questions_hash(questions), [question.item.reference for question in questions]])

@@ -18,6 +18,7 @@ from ftlib.files import hash_json, read_jsonl
 from ftlib.formatting.task import Prompt, Record, Task, load_task
 from ftlib.profile import Contestant, nearest
 from ftlib.runs import Run
+from ftlib.training import Trainer
 
 PROBES = ("retention", "forgetting", "wording", "transfer", "bleeding")
 ROWS = {"wording": 50, "transfer": 200, "reverse": 50}  # at most so many test rows where the profile does not say
@@ -140,10 +141,11 @@ def questions_hash(questions: Sequence[Question]) -> str:
     return hash_json([[q.prompt.hash, q.prompt.max_new_tokens, q.prompt.stop, q.prompt.shots] for q in questions])
 
 
-def asking_settings(run: Run, contestant: Contestant) -> dict[str, Any]:
+def asking_settings(run: Run, contestant: Contestant, trainer: Trainer) -> dict[str, Any]:
     """What a model's answers depend on besides its training and its questions."""
     keys = ("trainer", "model", "revision", "provider", "existing", "recorded", "quant", "loader", "template", "engine", "batch_api", "decoding")
-    plain = msgspec.to_builtins(contestant)
+    plain, known = msgspec.to_builtins(contestant), trainer.settings()
     own = {"models": run.profile.models.get(contestant.model), "provider": run.profile.providers.get(contestant.provider or "")}
     seed = run.profile.seed if contestant.seed is None else contestant.seed
-    return {**{key: plain[key] for key in keys}, "own": own, "seed": seed}
+    identity = {key: known.get(key) for key in ("model", "revision", "build", "provider")}
+    return {**{key: plain[key] for key in keys}, "own": own, "seed": seed, "identity": identity}
