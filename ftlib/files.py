@@ -7,6 +7,7 @@ A plain ``open(path, "w")`` leaves an unreadable file when the process dies in t
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -49,6 +50,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    _remove_leftovers(path)
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -56,6 +58,18 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that killed writers of ``path`` left (a run's lock does so for a whole run folder)."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
+        pid = old.name.removesuffix(TEMPORARY).rpartition(".")[2]
+        try:
+            os.kill(int(pid), 0)
+        except (ProcessLookupError, ValueError, OverflowError):
+            old.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # another user's, and alive
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ftlib.files import TEMPORARY, write_json
 from reliability import chain
 from reliability.killing import rehearse
 
@@ -21,3 +22,15 @@ def test_a_killed_room_finishes_as_if_nothing_had_been(room: str, tmp_path: Path
     outcome = rehearse(room, base, tmp_path / "place" / "run", chain.ROOMS[room], kills=max(1, KILLS // len(ROOMS)), seed=ROOMS.index(room))
     assert outcome.faults == []
     assert outcome.kills >= KILLS // len(ROOMS)
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    dead = tmp_path / f".a.json.{2**22 + 1}{TEMPORARY}"
+    living = tmp_path / f".a.json.{os.getppid()}{TEMPORARY}"
+    other = tmp_path / f".b.json.{2**22 + 1}{TEMPORARY}"
+    for path in (dead, living, other):
+        path.write_text("half")
+    write_json(tmp_path / "a.json", {})
+    assert not dead.exists()
+    assert living.exists()
+    assert other.exists()
