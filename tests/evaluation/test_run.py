@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlib.errors import BudgetExceeded, DataError, ProfileError
+from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused
 from ftlib.evaluation import answer_run, score_run
 from ftlib.files import read_json, read_jsonl, write_jsonl
 from ftlib.runs import Run, StepNeeded
@@ -207,3 +207,46 @@ def test_looking_at_a_run_without_answers_says_what_is_missing(make_run, trainer
     (run.folder("one") / "training.json").unlink()
     with pytest.raises(StepNeeded, match="not trained yet"):
         answer_run(run)
+
+
+def test_a_held_out_slice_is_asked_and_scored(make_run, trainers):
+    run = make_run()
+    write_jsonl(
+        run.curated / "transfer.jsonl", [{"id": f"t{i}", "title": f"Pocket tool {i}", "content": f"The pocket tool {i} folds."} for i in range(6)]
+    )
+    answer_run(run)
+    found = score_run(run)["flexibility"]["one.tuned"]
+    assert found["transfer"]["n"] == 4  # probe_items
+    assert found["transfer"]["low"] <= found["transfer"]["value"] <= found["transfer"]["high"]
+    assert found["transfer"]["reverse"]["n"] == 4
+    assert "transfer.value" not in found["na"]
+
+
+def test_a_profiles_judge_is_asked_before_scoring(make_run, trainers, monkeypatch):
+    run = make_run(judge={"provider": "sandbox", "model": "gpt-judge", "pairs": 3, "rubric": False})
+    answer_run(run)
+    run.only_look = True
+    with pytest.raises(StepNeeded, match="judge: not done yet"):
+        score_run(run)
+    run.only_look = False
+
+    def refused(run: Run, contestant: object) -> None:
+        raise Refused("there is no key")
+
+    monkeypatch.setattr("ftlib.evaluation.judge.record.trainer_for", refused)
+    found = score_run(run)["judge"]
+    assert (found["status"], found["reason"], found["human"]) == ("refused", "there is no key", None)
+    assert (run.path / "scores" / "blind_sheet.csv").exists()
+
+
+def test_likelihoods_go_on_where_they_stopped(make_run, trainers):
+    run = make_run()
+    answer_run(run)
+    path = run.answers_file("one.tuned", "likelihood")
+    rows = lines(path)
+    write_jsonl(path, rows[:5])
+    answer_run(run)
+    assert lines(path) == rows
+    write_jsonl(path, [{**row, "made_with": "something else"} for row in rows])
+    answer_run(run)
+    assert lines(path) == rows
