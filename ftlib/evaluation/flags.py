@@ -131,10 +131,12 @@ def own_flags(item: Item, answer: Given, prompt: str, language: str) -> set[str]
     return {name for name, found in tests.items() if found}
 
 
-def repeated_answers(words: Sequence[Sequence[str]]) -> list[bool]:
-    """Which answers (as words) are given more than once."""
-    counts = Counter(tuple(answer) for answer in words)
-    return [bool(answer) and counts[tuple(answer)] > 1 for answer in words]
+def repeated_answers(items: Sequence[Item], words: Sequence[Sequence[str]]) -> list[bool]:
+    """Which answers (as words) are given to more than one title; the same title asked twice is no other question."""
+    asked: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for item, answer in zip(items, words, strict=True):
+        asked.setdefault(tuple(answer), set()).add(tuple(unicode_words(item.title)) if item.title else (item.id,))
+    return [bool(answer) and len(asked[tuple(answer)]) > 1 for answer in words]
 
 
 def commonest_opening(words: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], int]:
@@ -160,7 +162,7 @@ def find_flags(
         opening, count = commonest_opening(words[system])
         openings[system] = " ".join(opening)
         common = count >= max(LIMITS["opening_items"], LIMITS["opening_share"] * len(items))
-        for row, twice in enumerate(repeated_answers(words[system])):
+        for row, twice in enumerate(repeated_answers(items, words[system])):
             if twice:
                 rows[row].add("same_answer")
             if common and tuple(words[system][row][: len(opening)]) == opening:

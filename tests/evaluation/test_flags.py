@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ftlib.evaluation.flags import KINDS, LIMITS, find_flags, own_flags
+from ftlib.evaluation.flags import KINDS, LIMITS, find_flags, own_flags, repeated_answers
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.memorised import memorised
 
@@ -95,6 +95,12 @@ def find(texts: list[str], training: list[str] | None = None) -> list[set[str]]:
 def test_the_same_answer_to_different_questions():
     rows = find(["One and the same answer, thing.", "one and the same answer thing", "Another answer altogether, thing."])
     assert ["same_answer" in row for row in rows] == [True, True, False]
+
+
+def test_the_same_answer_to_the_same_title_is_none():
+    words = [["one", "answer"]] * 3
+    assert repeated_answers([Item("1", "", "A chair"), Item("2", "", "a CHAIR!"), Item("3", "", "a lamp")], words) == [True] * 3
+    assert repeated_answers([Item("1", "", "A chair"), Item("2", "", "a CHAIR!")], words[:2]) == [False] * 2
 
 
 def test_the_commonest_opening():
