@@ -33,10 +33,8 @@ def memorised(words: Mapping[str, Sequence[Sequence[str]]], training: Iterable[s
     own = {system: [run_hashes(answer, size) for answer in answers] for system, answers in words.items()}
     wanted = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *(runs for answers in own.values() for runs in answers)]))
     seen = np.zeros(len(wanted), dtype=bool)
-    if len(wanted):
-        for batch in _batches(training, size):
-            places = np.minimum(np.searchsorted(wanted, batch), len(wanted) - 1)
-            seen[places[wanted[places] == batch]] = True
+    for batch in _batches(training, size):
+        seen[np.searchsorted(wanted, batch[np.isin(batch, wanted)])] = True
     known = wanted[seen]
     return {system: [bool(np.isin(runs, known).any()) for runs in answers] for system, answers in own.items()}
 
