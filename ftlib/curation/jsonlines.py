@@ -24,9 +24,12 @@ def read_jsonl(stream: IO[bytes], fields: Fields, *, first_line: int = 1) -> Bat
         for line_number, line in enumerate(lines, number):
             if line and not line.isspace():
                 row = parse(line, line_number)
-                (batch.records if isinstance(row, Record) else batch.rejected).append(row)  # type: ignore[arg-type]
+                if isinstance(row, Record):
+                    batch.records.append(row)
+                else:
+                    batch.reject(row)
         if too_long is not None:
-            batch.rejected.append(Rejected(number + len(lines), f"line longer than {LONGEST_LINE >> 20} MiB", show(too_long)))
+            batch.reject(Rejected(number + len(lines), f"line longer than {LONGEST_LINE >> 20} MiB", show(too_long)))
         yield batch
 
 

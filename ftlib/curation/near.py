@@ -2,7 +2,8 @@
 
 MinHash (Broder 1997): the share of equal minima of two sets under random orders estimates their Jaccard similarity. Bands of
 four minima each (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4) make a pair of similarity s a candidate with
-probability 1 - (1 - s^4)^20: 0.99997 at 0.8. For candidates the commonest words do not count, since any two texts share them.
+probability 1 - (1 - s^4)^20: 0.99997 at 0.8; bands of two serve thresholds below 0.7. For candidates the commonest words do
+not count, since any two texts share them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import numpy.typing as npt
 from ftlib.curation.parallel import in_order
 from ftlib.curation.wordhash import EMPTY_TEXT, MIXER, hash_texts, text_keys, word_hashes
 
-BANDS, BAND_ROWS = 20, 4
-PERMUTATIONS = BANDS * BAND_ROWS
+PERMUTATIONS = 80
 LEARN_FROM = 8192  # rows whose words tell which are common
-COMMON = 64  # so many of them do not count for candidates
+COMMON = 64  # so many of them do not count for candidates,
+COMMON_FROM = 400  # if they stand there more often than this
 SMALL = 64  # a bucket up to this size is looked at together with all others
 ALL_PAIRS = 512  # rows of a crowded bucket that are compared with as many others at a time
 U32 = npt.NDArray[np.uint32]
@@ -83,6 +84,8 @@ class FeatureWriter:
 
     def _learn(self, words: list[U64]) -> None:
         values, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *words]), return_counts=True)
+        often = counts > COMMON_FROM
+        values, counts = values[often], counts[often]
         self._common = np.sort(values[np.lexsort((values, -counts))[:COMMON]])
 
     def _sign(self, words: U64, ends: I64) -> U32:
@@ -91,8 +94,8 @@ class FeatureWriter:
         starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
         rare = ~np.isin(words, self._common)
         kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(rare)])
-        has_rare = kept[ends] > kept[starts]
-        keep = rare | ~np.repeat(has_rare, ends - starts)  # a text of common words alone keeps them
+        has_rare = 4 * (kept[ends] - kept[starts]) >= ends - starts
+        keep = rare | ~np.repeat(has_rare, ends - starts)  # a text of common words almost alone keeps them
         kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])
         short = (words[keep] >> np.uint64(32)).astype(np.uint32)
         low, high = kept[starts], kept[ends]
@@ -151,10 +154,11 @@ def _first_of_each(keys: U64, side: I64 | None) -> I64:
 def _candidates(signatures: U32, threshold: float) -> Iterable[I64]:
     """Arrays of pairs that share a band and whose signatures make the threshold plausible."""
     enough = max(0.0, threshold - 0.3) * PERMUTATIONS
-    for band in range(BANDS):
-        columns = np.ascontiguousarray(signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS]).astype(np.uint64)
+    width = 4 if threshold >= 0.7 else 2
+    for first in range(0, PERMUTATIONS, width):
+        columns = np.ascontiguousarray(signatures[:, first : first + width]).astype(np.uint64)
         key = columns[:, 0]
-        for column in range(1, BAND_ROWS):
+        for column in range(1, width):
             key = (key ^ (key >> np.uint64(29))) * MIXER + columns[:, column]
         order = np.argsort(key, kind="stable")
         ranked = key[order]

@@ -14,7 +14,7 @@ from ftlib.curation.acrossrows import mark, streaming_step
 from ftlib.curation.funnel import EXAMPLES, Rejections, StepCount, example
 from ftlib.curation.overview import Overview, Tally, tally
 from ftlib.curation.parallel import cores, in_order
-from ftlib.curation.records import Batch, Record
+from ftlib.curation.records import Record
 from ftlib.curation.rowsteps import row_step
 from ftlib.curation.source import Source
 from ftlib.curation.spool import Spool
@@ -113,7 +113,8 @@ class _Reading:
     def __iter__(self) -> Iterator[list[Record]]:
         with bar(desc="reading", unit=" rows", total=self.limit) as progress:
             for batch in self.source.batches():
-                batch = self._cut(batch)
+                if self.limit is not None and self.rows + batch.rows > self.limit:
+                    batch = batch.first(self.limit - self.rows)
                 self.rows += batch.rows
                 self.rejections.add(batch.rejected)
                 progress.update(batch.rows)
@@ -122,14 +123,6 @@ class _Reading:
                 yield batch.records
                 if self.limit is not None and self.rows >= self.limit:
                     break
-
-    def _cut(self, batch: Batch) -> Batch:
-        """A batch without the rows past the limit, which come in the order in which they were read."""
-        room = None if self.limit is None else self.limit - self.rows
-        if room is None or batch.rows <= room:
-            return batch
-        rejected = batch.rejected[: max(0, room - len(batch.records))]
-        return Batch(batch.records[: room - len(rejected)], rejected)
 
 
 def _first_segment(

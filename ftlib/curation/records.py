@@ -43,6 +43,7 @@ class Rejected(msgspec.Struct):
     line: int  # 1-based line of a text file, row of a Parquet file
     reason: str
     text: str = ""
+    after: int = 0  # good rows of its batch that come before it
 
 
 @dataclass
@@ -51,6 +52,16 @@ class Batch:
 
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+
+    def reject(self, row: Rejected) -> None:
+        """Add a row that could not be read."""
+        row.after = len(self.records)
+        self.rejected.append(row)
+
+    def first(self, rows: int) -> Batch:
+        """The first so many rows, in the order in which they were read."""
+        rejected = [row for place, row in enumerate(self.rejected) if row.after + place < rows]
+        return Batch(self.records[: rows - len(rejected)], rejected)
 
     @property
     def rows(self) -> int:

@@ -40,7 +40,7 @@ def read_csv(stream: IO[bytes], fields: Fields, where: Path | str) -> Batches:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            batch.rejected.append(Rejected(reader.line_num, f"not CSV ({error})"))
+            batch.reject(Rejected(reader.line_num, f"not CSV ({error})"))
             continue
         if row is None:
             break
@@ -56,7 +56,7 @@ def read_csv(stream: IO[bytes], fields: Fields, where: Path | str) -> Batches:
 def _add(batch: Batch, row: list[str], width: int, columns: Sequence[int | None], line: int, number: int) -> None:
     """Put one CSV row into the batch, or the reason why not."""
     if len(row) != width:
-        batch.rejected.append(Rejected(line, "another number of fields than the header", ",".join(row)[:200]))
+        batch.reject(Rejected(line, "another number of fields than the header", ",".join(row)[:200]))
         return
     identity, title, content = (row[c] if c is not None else "" for c in columns)
     together = identity + title + content
@@ -64,10 +64,10 @@ def _add(batch: Batch, row: list[str], width: int, columns: Sequence[int | None]
         try:
             together.encode("utf-8")
         except UnicodeEncodeError:
-            batch.rejected.append(Rejected(line, "invalid UTF-8", together[:200].encode("utf-8", "replace").decode()))
+            batch.reject(Rejected(line, "invalid UTF-8", together[:200].encode("utf-8", "replace").decode()))
             return
     if "\x00" in together:
-        batch.rejected.append(Rejected(line, "NUL byte", together[:200].replace("\x00", "\\0")))
+        batch.reject(Rejected(line, "NUL byte", together[:200].replace("\x00", "\\0")))
         return
     batch.records.append(Record(identity or str(number), title, content))
 
@@ -103,7 +103,7 @@ def read_parquet(path: Path, fields: Fields) -> Batches:
             for row in zip(*(_texts(table, name) for name in (fields.id, fields.title, fields.content)), strict=True):
                 number += 1
                 if any(isinstance(value, bytes) for value in row):
-                    batch.rejected.append(Rejected(number, "invalid UTF-8"))
+                    batch.reject(Rejected(number, "invalid UTF-8"))
                 else:
                     identity, title, content = ("" if value is None else str(value) for value in row)
                     batch.records.append(Record(identity or str(number), title, content))

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-WORDS = (
-    "amber basin cedar delta ember fable grove haven ivory jetty knoll lunar maple north ocean pearl quartz river stone tulip umber velvet willow xenon yarrow "
-    "zephyr anchor bridge candle dragon engine feather garden hammer island jungle kettle ladder mirror needle orchid pepper quiver ribbon saddle temple urchin"
-).split()
+WORDS = [
+    "amber", "basin", "cedar", "delta", "ember", "fable", "grove", "haven", "ivory", "jetty", "knoll", "lunar", "maple", "north", "ocean",
+    "pearl", "quartz", "river", "stone", "tulip", "umber", "velvet", "willow", "xenon", "yarrow", "zephyr", "anchor", "bridge", "candle",
+    "dragon", "engine", "feather", "garden", "hammer", "island", "jungle", "kettle", "ladder", "mirror", "needle", "orchid", "pepper",
+    "quiver", "ribbon", "saddle", "temple", "urchin",
+]
 
 
 def sentence(number: int, size: int = 24) -> str:

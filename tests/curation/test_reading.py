@@ -156,7 +156,8 @@ def test_a_value_that_spells_like_a_key_is_no_duplicate(tmp_path: Path) -> None:
 
 
 def test_null_empty_and_absent_fields_are_missing_not_bad(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", [{"title": None, "content": "b"}, {"title": "", "content": "b"}, {"content": "b"}, {"title": "t", "content": "b"}])
+    made = [{"title": None, "content": "b"}, {"title": "", "content": "b"}, {"content": "b"}, {"title": "t", "content": "b"}]
+    path = write(tmp_path / "a.jsonl", made)
     records, rejected = load(path)
     assert [r.title for r in records] == ["", "", "", "t"]
     assert [r.id for r in records] == ["1", "2", "3", "4"]  # no id: the row's number
@@ -181,7 +182,8 @@ def test_an_endless_line_costs_that_row_and_little_memory(tmp_path: Path) -> Non
 
 def test_csv_keeps_every_value_a_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(
-        "\ufeffcode;name;text\r\n0001234;2024-01-02;\"one; two\nthree \"\"four\"\"\"\r\n2;NA;\r\nshort;row\r\n".encode() + b"4;\xff;x\r\n5;a\x00b;x\r\n6;last;1e5\r\n"
+        "\ufeffcode;name;text\r\n0001234;2024-01-02;\"one; two\nthree \"\"four\"\"\"\r\n2;NA;\r\nshort;row\r\n".encode()
+        + b"4;\xff;x\r\n5;a\x00b;x\r\n6;last;1e5\r\n"
     )
     records, rejected = load(tmp_path / "a.csv", id="code", title="name", content="text")
     assert [(r.id, r.title, r.content) for r in records] == [

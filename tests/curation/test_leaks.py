@@ -1,0 +1,131 @@
+"""The leak guard, between files of every one of our formats, and against a plain all-pairs comparison."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ftlib.cli import main
+from ftlib.curation import near
+from ftlib.curation.leaks import find_leaks, leaks_text
+from ftlib.curation.near import components, features_of, jaccard, near_pairs, word_set
+from ftlib.curation.wordhash import hash_texts, word_hashes
+from ftlib.errors import DataError
+from tests.curation.helpers import WORDS, rows, sentence, write
+
+
+def instruction(row: dict[str, Any]) -> dict[str, str]:
+    return {"instruction": "DESCRIBE THIS.", "input": row["title"], "output": row["content"]}
+
+
+def chat(row: dict[str, Any]) -> dict[str, Any]:
+    turns = [("system", "Be brief."), ("user", f"DESCRIBE THIS.\n\n{row['title']}"), ("assistant", row["content"])]
+    return {"messages": [{"role": role, "content": text} for role, text in turns]}
+
+
+FORMATS = {"records": lambda row: row, "instruction": instruction, "chat": chat}
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(FORMATS, FORMATS)))
+def test_between_any_two_formats(tmp_path: Path, one: str, other: str) -> None:
+    train, test = rows(30), rows(6, start=100)
+    test[1]["content"] = train[4]["content"].upper() + "!"  # the same but for case and punctuation
+    test[2]["content"] = train[5]["content"] + " and two more"
+    test[3]["title"] = train[6]["title"]
+    a = write(tmp_path / "a.jsonl", map(FORMATS[one], train))
+    b = write(tmp_path / "b.jsonl", map(FORMATS[other], test))
+    found = find_leaks([a, b])
+    assert (found["exact"], found["near"]) == (2, 1)
+    assert [(p["a"]["line"], p["b"]["line"], p["kind"], p["what"]) for p in found["pairs"]] == [
+        (5, 2, "exact", "content"), (6, 3, "near", "content"), (7, 4, "exact", "title"),
+    ]
+    assert f"{b}:2" in leaks_text(found)
+    assert find_leaks([a, write(tmp_path / "c.jsonl", map(FORMATS[other], rows(5, start=200)))])["pairs"] == []
+
+
+def test_three_files_and_duplicates_inside_one_file(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.jsonl", [*rows(5), *rows(5)])
+    b = write(tmp_path / "b.jsonl", rows(3, start=10))
+    c = write(tmp_path / "c.jsonl", [*rows(1), *rows(1, start=11), *rows(1)])
+    assert find_leaks([a, b])["exact"] == 0
+    assert find_leaks([a, b, c])["exact"] == 3
+
+
+def test_the_command_exits_1_with_the_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = write(tmp_path / "a.jsonl", rows(5)), write(tmp_path / "b.jsonl", rows(2, start=4))
+    assert main(["leaks", str(a), str(b), "--json"]) == 1
+    out = json.loads(capsys.readouterr().out)
+    assert (out["exact"], out["near"], len(out["pairs"])) == (1, 0, 1)
+    assert main(["leaks", str(a), str(write(tmp_path / "c.jsonl", rows(2, start=40)))]) == 0
+    assert main(["leaks", str(a)]) == 2
+    assert main(["leaks", str(a), str(tmp_path / "none.jsonl")]) == 2
+    assert main(["leaks", str(a), str(b), "--threshold", "0"]) == 2
+
+
+@pytest.mark.parametrize("line", [b'{"x": 1}', b"[]", b"nonsense", b'{"messages": 3}'])
+def test_a_file_of_no_known_format(tmp_path: Path, line: bytes) -> None:
+    a, b = write(tmp_path / "a.jsonl", rows(5)), write(tmp_path / "b.jsonl", [line])
+    with pytest.raises(DataError, match=r"b\.jsonl"):
+        find_leaks([a, b])
+
+
+def corpus(seed: int, count: int) -> list[str]:
+    """Texts of which many are variants of one another, at all similarities, with common words in each."""
+    rng = random.Random(seed)
+    texts = []
+    for number in range(count):
+        words = ("the and of in " + sentence(number // 3, rng.choice([6, 12, 40]))).split()
+        for _ in range(rng.choice([0, 1, 2, 5])):
+            words[rng.randrange(len(words))] = rng.choice(WORDS)
+        texts.append(" ".join(words))
+    return texts
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 0.95])
+def test_near_pairs_are_those_of_an_all_pairs_comparison(threshold: float) -> None:
+    texts = corpus(3, 600)
+    sets = [word_set(text) for text in texts]
+    features = features_of(texts, texts)
+    first = {int(key): index for index, key in reversed(list(enumerate(features.contents)))}
+    expected = {
+        (a, b) for a, b in itertools.combinations(sorted(first.values()), 2) if jaccard(sets[a], sets[b]) >= threshold
+    }
+    found = near_pairs(features, texts.__getitem__, threshold)
+    assert all(similarity == jaccard(sets[a], sets[b]) for a, b, similarity in found)
+    assert {(a, b) for a, b, _ in found} <= expected
+    assert len(found) >= len(expected) * 0.99
+    assert len(expected) > 5
+
+
+def test_a_crowded_bucket_gives_the_same_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{sentence(1, 30)} variant{n}" for n in range(150)]
+    features = features_of(texts, texts)
+    whole = near_pairs(features, texts.__getitem__, 0.8)
+    assert len(whole) == 150 * 149 // 2
+    monkeypatch.setattr(near, "SMALL", 4)
+    monkeypatch.setattr(near, "ALL_PAIRS", 16)
+    assert near_pairs(features, texts.__getitem__, 0.8) == whole
+
+
+def test_keys_and_hashes() -> None:
+    a, b, c, d, e = hash_texts(["One, two three", "one  TWO: three!", "two one three", "", "?!"])
+    assert a == b
+    assert len({int(x) for x in (a, c, d, e)}) == 4
+    words, ends = word_hashes(["One two", "", "two ünï one", "x" * 300_000])
+    assert ends.tolist() == [2, 2, 5, 6]
+    assert words[0] == words[4]
+    assert words[1] == words[2]
+    assert len(set(words.tolist())) == 4
+    again, _ = word_hashes(["two"])
+    assert again[0] == words[1]
+
+
+def test_components() -> None:
+    assert components(6, [(0, 2), (2, 4)], [(1, 5)]).tolist() == [0, 1, 0, 3, 0, 1]
+    assert np.array_equal(components(3), [0, 1, 2])

@@ -1,0 +1,143 @@
+"""The split: sizes, groups, order, and properties that hold on any file."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftlib.curation import curate
+from ftlib.curation.near import jaccard, word_set
+from ftlib.errors import DataError, ProfileError
+from tests.curation.helpers import read, rows, write
+
+SIDES = ("train", "valid", "test")
+
+
+def sides(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    return {side: read(folder / f"{side}.jsonl") for side in SIDES}
+
+
+def test_sizes_and_seeds(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", rows(100))
+    made = {}
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        curate(path, out=tmp_path / name, train=50, valid=10, test=20, seed=seed)
+        made[name] = {side: [row["id"] for row in rows] for side, rows in sides(tmp_path / name).items()}
+        assert {side: len(ids) for side, ids in made[name].items()} == {"train": 50, "valid": 10, "test": 20}
+    assert made["a"] == made["b"] != made["c"]
+    assert made["a"]["train"][0].startswith("00000000")
+
+
+def test_shares(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", rows(200))
+    assert curate(path, out=tmp_path / "a")["splits"] == {"train": 180, "valid": 10, "test": 10}
+    assert curate(path, out=tmp_path / "b", test=30)["splits"] == {"train": 160, "valid": 10, "test": 30}
+    assert curate(path, out=tmp_path / "c", train=0.5, valid=0, test=0.25)["splits"] == {"train": 100, "valid": 0, "test": 50}
+
+
+@pytest.mark.parametrize(("asked", "says"), [
+    ({"test": 101}, "keeps 100 rows, which leaves 100 for test, fewer than the 101 asked for"),
+    ({"test": 50, "train": 60, "valid": 0}, "leaves 50 for train beside 50 test, fewer than the 60"),
+    ({"test": 50, "valid": 51}, "leaves 50 for valid beside 50 test, fewer than the 51"),
+])
+def test_fewer_rows_than_asked_for(tmp_path: Path, asked: dict[str, int], says: str) -> None:
+    path = write(tmp_path / "a.jsonl", rows(100))
+    with pytest.raises(DataError, match=says):
+        curate(path, out=tmp_path / "out", **asked)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_negative_size(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="train is -1"):
+        curate("sample", out=tmp_path / "out", train=-1)
+
+
+def test_file_order_as_the_original_did(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", rows(30))
+    (tmp_path / "r.yaml").write_text("steps: [{split: {train: 10, valid: 0, test: 5, order: file, groups: none}}]")
+    curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")
+    made = sides(tmp_path / "out")
+    assert [row["id"] for row in made["train"] + made["test"]] == [f"{n:010d}" for n in range(15)]
+
+
+def test_leaks_of_an_unguarded_split_are_reported(tmp_path: Path) -> None:
+    base = rows(10)
+    near = {**base[1], "title": "Something else", "content": base[1]["content"] + " and more"}
+    path = write(tmp_path / "a.jsonl", [*base, {**base[0], "title": "Again"}, near, {**rows(1, start=50)[0], "title": base[2]["title"]}])
+    (tmp_path / "r.yaml").write_text("steps: [{split: {train: 10, valid: 0, test: 3, order: file, groups: none}}]")
+    assert curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")["leaks"] == {"exact": 2, "near": 1}
+    (tmp_path / "r.yaml").write_text("steps: [{split: {train: 10, valid: 0, test: 3}}]")
+    assert curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")["leaks"] == {"exact": 0, "near": 0}
+
+
+def test_one_id_of_two_rows_becomes_two(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{**row, "uid": "same"} for row in rows(10)])
+    curate(path, out=tmp_path / "out", train=8, valid=0, test=2)
+    ids = [row["id"] for side in sides(tmp_path / "out").values() for row in side]
+    assert len(set(ids)) == 10
+    assert all(i.startswith("same") for i in ids)
+
+
+def test_limit_reads_only_the_first_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [*rows(50), b"{", *rows(50, start=60)])
+    funnel = curate(path, out=tmp_path / "out", limit=51, max_bad_share=0.1)
+    assert funnel["rows_read"] == 51
+    assert funnel["rejected"] == {"not JSON": 1}
+    assert curate(path, out=tmp_path / "out", limit=20)["rows_read"] == 20
+
+
+def test_a_failed_curation_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", rows(100))
+    curate(path, out=tmp_path / "out")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    with pytest.raises(DataError):
+        curate(path, out=tmp_path / "out", test=1000)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+
+
+WORD = st.sampled_from([f"word{n}" for n in range(40)])
+TEXT = st.one_of(st.just(""), st.none(), st.lists(WORD, min_size=1, max_size=12).map(" ".join))
+GOOD = st.fixed_dictionaries({"title": TEXT, "content": TEXT}, optional={"uid": st.text(max_size=4)}).map(lambda row: json.dumps(row).encode())
+BAD = st.sampled_from([b"{", b"[]", b"null", b'{"title": 3}', b"\xff", b'{"title": "\\ud800"}', b'{"title": NaN}', b'{"title": "a", "title": "b"}'])
+RECIPE = st.lists(st.sampled_from([
+    "drop_missing", "normalise", "unescape_html", "{content_chars: {min: 8}}", "{keywords: {words: [word1]}}", "{deduplicate: {by: pair}}",
+    "{deduplicate: {by: content}}", "{deduplicate: {by: near}}", "{sample: {size: 0.7}}", "{sample: {size: 12, method: first}}",
+    "{tokens: {max: 30}}",
+]), max_size=4, unique=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(GOOD, GOOD, GOOD, BAD), min_size=3, max_size=40), RECIPE, st.integers(0, 5))
+def test_rows_read_are_rows_kept_and_rows_rejected_and_the_split_is_disjoint(lines: list[bytes], steps: list[str], seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        path = write(out / "a.jsonl", [b'{"title": "first", "content": "alone of its kind"}', *lines])
+        (out / "r.yaml").write_text(f"steps: [{', '.join([*steps, '{split: {train: 0.5, valid: 0.25, test: 0.25}}'])}]")
+        try:
+            funnel = curate(path, recipe=str(out / "r.yaml"), out=out / "o", seed=seed, max_bad_share=1, keep_rejected=True)
+        except DataError as error:
+            if "keeps no row" in str(error) or "asked for" in str(error):
+                return
+            raise
+        rejected = sum(funnel["rejected"].values())
+        assert funnel["rows_read"] == len(lines) + 1
+        assert funnel["steps"][0]["rows_in"] == funnel["rows_read"] - rejected
+        assert rejected == (len(read(out / "o" / "rejected.jsonl")) if rejected else 0)
+        for before, after in itertools.pairwise(funnel["steps"]):
+            assert before["rows_out"] == after["rows_in"]
+        made = sides(out / "o")
+        assert {side: len(rows) for side, rows in made.items()} == funnel["splits"]
+        assert sum(funnel["splits"].values()) == funnel["steps"][-1]["rows_out"]
+        ids = [row["id"] for rows in made.values() for row in rows]
+        assert len(ids) == len(set(ids))
+        for one, other in itertools.combinations(SIDES, 2):
+            for a, b in itertools.product(made[one], made[other]):
+                assert not a["title"] or a["title"] != b["title"]
+                assert not a["content"] or jaccard(word_set(a["content"]), word_set(b["content"])) < 0.8
