@@ -12,7 +12,7 @@ from ftlib.plan import estimate_run
 from ftlib.profile import load_profile
 from ftlib.runs import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the small models are built first
 SETTINGS = ["data.train=96", "data.valid=8", "data.test=8", "evaluation.probe_items=2", "contestants.tiny-llama.epochs=2"]
 
 
