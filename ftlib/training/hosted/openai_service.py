@@ -119,6 +119,10 @@ class OpenAIService:
             return await self._json(self._client.batches.with_raw_response.create(**request))
         return await self._json(self._client.batches.with_raw_response.retrieve(str(batch_id)))
 
+    async def batches(self, after: str | None) -> Json:
+        """One page of batches, newest first."""
+        return await self._json(self._client.batches.with_raw_response.list(limit=PAGE, **_after(after)))
+
     async def aclose(self) -> None:
         """Close the connections."""
         for client in self._busy:

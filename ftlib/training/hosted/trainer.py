@@ -15,6 +15,7 @@ from ftlib.profile import Contestant
 from ftlib.runs import Run
 from ftlib.training.hosted import before, report
 from ftlib.training.hosted.answering import Asker
+from ftlib.training.hosted.batch_answering import BatchAsker
 from ftlib.training.hosted.chat import request_for
 from ftlib.training.hosted.clock import Clock
 from ftlib.training.hosted.creation import Intent
@@ -219,6 +220,11 @@ class HostedTrainer:
         rates = chat_rates(self.provider, model, self.run.profile.prices)
         seed = self.run.profile.seed if self.contestant.seed is None else self.contestant.seed
         requests = [request_for(prompt, model, self.provider, self.contestant.decoding, seed) for prompt in prompts]
+        if self.contestant.batch_api:
+            if not self.provider.can.batch:
+                raise Refused(f"{self.provider.name} has no batch endpoint; remove batch_api from {self.contestant.name}.")
+            yield from BatchAsker(self.link(), rates, self.ledger, self.run.folder(self.contestant) / "batches").ask(requests)
+            return
         asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, seed)
         yield from asker.ask(requests)
 

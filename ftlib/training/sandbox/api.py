@@ -80,6 +80,7 @@ class Api:
             ("GET", "/v1/models/(.+)", "models.get", lambda _, name: self.models.shown(name)),
             ("POST", "/v1/chat/completions", "chat", lambda request: self._chat(request.json())),
             ("POST", "/v1/batches", "batches.create", lambda request: self.batches.create(request.json())),
+            ("GET", "/v1/batches", "batches.list", lambda request: self._page(self.store.all("batches"), request.query)),
             ("GET", f"/v1/batches/{thing}", "batches.get", lambda _, i: public(self._thing("batches", i))),
         ]
 
