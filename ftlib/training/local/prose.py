@@ -37,8 +37,10 @@ DEFINED = {
     "drum": "makes a deep sound", "wheel": "turns around its middle", "mirror": "shows your own face", "window": "lets the daylight in",
     "kettle": "boils water", "hammer": "drives nails", "flag": "shows where a ship comes from", "cart": "is pulled by a horse",
 }  # fmt: skip
-_SYLLABLES = ("ba", "bel", "cor", "da", "dun", "el", "fen", "gar", "hol", "in", "jor", "kel", "la", "mar", "nor", "o", "pem", "quil", "ro", "sta", "tor",
-              "un", "ver", "wes", "yar", "zan", "ton", "worth", "ley", "mer", "ric", "sen", "ta", "vi")  # fmt: skip
+_SYLLABLES = (
+    "ba", "bel", "cor", "da", "dun", "el", "fen", "gar", "hol", "in", "jor", "kel", "la", "mar", "nor", "o", "pem", "quil", "ro", "sta", "tor",
+    "un", "ver", "wes", "yar", "zan", "ton", "worth", "ley", "mer", "ric", "sen", "ta", "vi",
+)  # fmt: skip
 
 Rng = random.Random
 

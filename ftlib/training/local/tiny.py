@@ -40,8 +40,8 @@ class Build:
     vocab: int
     steps: int
     seed: int
-    batch: int = 16
-    length: int = 160
+    batch: int = 12
+    length: int = 192
     context: int = 1024
     lr: float = 3e-3
     recipe: int = RECIPE
