@@ -52,12 +52,13 @@ class Overview:
             self._small[name] += np.bincount(values[values < EXACT], minlength=EXACT)
             self._large[name] += values[values >= EXACT].tolist()
 
-    def plain(self, encoding: str, counted_by: str) -> dict[str, Any]:
-        """As it stands in tokens.json."""
-        fields = {name: self._field(name) for name in self._small} if self.rows else {}
+    def plain(self, encoding: str, counted_by: str, bounds: Sequence[int] = ()) -> dict[str, Any]:
+        """As it stands in tokens.json, with the share over each of the usual bounds and those given."""
+        over = sorted({*BOUNDS, *bounds})
+        fields = {name: self._field(name, over) for name in self._small} if self.rows else {}
         return {"encoding": encoding, "counted_by": counted_by, "rows": self.rows, "missing": self.missing, "fields": fields}
 
-    def _field(self, name: str) -> dict[str, Any]:
+    def _field(self, name: str, bounds: Sequence[int]) -> dict[str, Any]:
         small, large = self._small[name], np.sort(np.array(self._large[name], np.int64))
         present = np.flatnonzero(small)
         values = np.concatenate([present, large])
@@ -67,7 +68,7 @@ class Overview:
         def at(q: float) -> int:
             return int(values[np.searchsorted(ranks, max(1, round(q * self.rows)))])
 
-        edges = histogram_edges(at(0.99))
+        edges = histogram_edges(max(1, round(1.3 * at(0.95))))
         counts, _ = np.histogram(values, bins=[*edges, np.inf], weights=weights)
         return {
             "min": int(values[0]),
@@ -75,11 +76,16 @@ class Overview:
             "max": int(values[-1]),
             "quantiles": {str(q): at(q) for q in QUANTILES},
             "histogram": {"edges": edges, "counts": [int(c) for c in counts]},  # the last bin is open upwards
-            "over": {str(bound): round(float(weights[values > bound].sum() / self.rows), 6) for bound in BOUNDS},
+            "over": {str(bound): round(float(weights[values > bound].sum() / self.rows), 6) for bound in bounds},
         }
 
 
 def histogram_edges(top: int) -> list[int]:
-    """About 60 bins of equal, round width that reach up to ``top``; what is above falls into a last, open one."""
-    width = next(w for w in (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512, 1024, 4096, 1 << 14, 1 << 24) if top / w <= 60)
+    """At most some 60 bins that reach up to ``top``; what is above falls into a last, open one.
+
+    Their width is a power of two, so that the usual bounds (256, 1024) lie on an edge.
+    """
+    width = 1
+    while top > 60 * width:
+        width *= 2
     return list(range(0, (top // width + 2) * width, width))

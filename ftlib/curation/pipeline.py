@@ -48,6 +48,7 @@ class Kept:
     rows_read: int
     overview: Overview
     tokens: TokenCounter
+    bounds: list[int]  # most tokens on the lower side of each bound of the recipe
 
 
 def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
@@ -73,7 +74,9 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     if job.overview == "kept":
         for rows in spool.batches():
             overview.add(tally(rows, tokens))
-    return Kept(spool, counts, rejections, reading.rows, overview, tokens)
+    steps = [step for step in recipe.steps if isinstance(step, r.Tokens)]
+    bounds = [step.min - 1 for step in steps if step.min] + [step.max for step in steps if step.max is not None]
+    return Kept(spool, counts, rejections, reading.rows, overview, tokens, bounds)
 
 
 @dataclass

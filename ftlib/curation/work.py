@@ -113,7 +113,7 @@ def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dic
         places = (int(i) for i in (side == SIDES.index(name)).nonzero()[0])
         write_records(out / f"{name}.jsonl", unique(kept.spool.rows(places)))
     _write_rejected(out, kept.rejections)
-    write_json(out / "tokens.json", kept.overview.plain(kept.tokens.encoding, kept.tokens.name))
+    write_json(out / "tokens.json", kept.overview.plain(kept.tokens.encoding, kept.tokens.name, kept.bounds))
     funnel["seconds"] = round(time.perf_counter() - started, 2)
     write_json(out / "funnel.json", funnel)
 
