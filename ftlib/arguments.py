@@ -85,6 +85,7 @@ def _formatting(commands: Any) -> None:
     sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file")
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--for", dest="destination", metavar="DESTINATION", help="whose rules to write for; openai for chat, local for instruction")
+    sub.add_argument("--truncate", type=int, metavar="TOKENS", help="cut answers of longer examples, and list them; nothing is cut unless given")
     sub = _add(
         commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json"
     )

@@ -71,7 +71,7 @@ def leaks(args: argparse.Namespace) -> Outcome:
 def format_(args: argparse.Namespace) -> Outcome:
     from ftlib.formatting import format_folder, format_text
 
-    made = format_folder(args.folder, to=args.to, task=args.task, out=args.out, destination=args.destination)
+    made = format_folder(args.folder, to=args.to, task=args.task, out=args.out, destination=args.destination, truncate=args.truncate)
     return Outcome(made, format_text(made))
 
 

@@ -38,20 +38,21 @@ def format_contestant(run: Run, contestant: Contestant) -> dict[str, Any]:
     source, folder = run.curated_for(contestant), run.folder(contestant)
     task, destination = load_task(contestant.task or run.profile.task), destination_of(contestant)
     model = find_model(contestant.model, run.profile.models)
+    cut = contestant.max_length if contestant.truncate and destination.format == "chat" else None  # a local trainer cuts by its own tokenizer
     inputs = {name: source / f"{name}.jsonl" for name in ("train", "valid")}
     outputs = [*(folder / path.name for path in inputs.values()), folder / "format.json"]
     with run.step(
         f"format:{contestant.name}",
         inputs={name: path for name, path in inputs.items() if path.exists()},
-        settings={"task": msgspec.to_builtins(task), "destination": destination.__dict__, "model": msgspec.to_builtins(model)},
+        settings={"task": msgspec.to_builtins(task), "destination": destination.__dict__, "model": msgspec.to_builtins(model), "truncate": cut},
         outputs=outputs,
     ) as step:
         if step.needed:
-            _write(source, folder, task, destination, model)
+            _write(source, folder, task, destination, model, cut)
     return dict(read_json(folder / "format.json"))
 
 
-def _write(source: Path, out: Path, task: Task, destination: Destination, model: Model | None) -> dict[str, Any]:
+def _write(source: Path, out: Path, task: Task, destination: Destination, model: Model | None, truncate: int | None) -> dict[str, Any]:
     """Both splits and format.json. A split without rows is not written."""
     from ftlib.formatting.write import Writer
 
@@ -60,7 +61,7 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
         raise DataError(f"{train} does not exist; make it with `ftlib curate RAW --out {source}`.")
     if out.resolve() == source.resolve():
         raise DataError(f"{out} holds the records; write the training files to another folder.")
-    writer = Writer(task, destination, model=model)
+    writer = Writer(task, destination, model=model, truncate=truncate)
     splits: dict[str, Any] = {}
     (out / "format.json").unlink(missing_ok=True)
     for name in ("train", "valid"):
@@ -75,16 +76,20 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
         "format": destination.format,
         "destination": destination.name,
         "model": model.name if model else None,
-        "rows": {name: split["rows"] for name, split in splits.items()},
-        "tokens": {name: split["tokens"] for name, split in splits.items()},
+        "rows": {name: split["rows"] for name, split in splits.items() if split["rows"]},
+        "tokens": {name: split["tokens"] for name, split in splits.items() if split["rows"]},
         "left_out": {name: {"counts": split["left_out"], "rows": split["left_out_rows"]} for name, split in splits.items() if split["left_out"]},
+        "truncate": truncate,
+        "cut": {name: {"count": split["cut"], "rows": split["cut_rows"]} for name, split in splits.items() if split["cut"]},
         "checked": {"ok": True, "findings": {name: split["findings"] for name, split in splits.items()}},
     }
     write_json(out / "format.json", report)
     return report
 
 
-def format_folder(folder: Path | str, *, to: str, task: str, out: Path | str, destination: str | None = None) -> dict[str, Any]:
+def format_folder(
+    folder: Path | str, *, to: str, task: str, out: Path | str, destination: str | None = None, truncate: int | None = None
+) -> dict[str, Any]:
     """Training files from a folder of curated records.
 
     Args:
@@ -93,13 +98,14 @@ def format_folder(folder: Path | str, *, to: str, task: str, out: Path | str, de
         task: a built-in task or a YAML file.
         out: where train.jsonl, valid.jsonl and format.json are written.
         destination: whose rules the files are held to; OpenAI's for chat, the local trainer's for instruction.
+        truncate: cut the answer of an example of more tokens than that; nothing is cut unless it is given.
 
     Returns format.json. Raises DataError or ProfileError.
     """
     rules, named = find_destination(destination or ("openai" if to == "chat" else "local"))
     if rules.format != to:
         raise DataError(f"{rules.name} takes {rules.format} rows; give --to {rules.format}.")
-    return _write(Path(folder), Path(out), load_task(task), rules, find_model(named) if named else None)
+    return _write(Path(folder), Path(out), load_task(task), rules, find_model(named) if named else None, truncate)
 
 
 def format_text(made: dict[str, Any]) -> str:
@@ -109,6 +115,9 @@ def format_text(made: dict[str, Any]) -> str:
         tokens = made["tokens"][name]
         each = f"{tokens['mean']} a row, at most {tokens['max']}; {tokens['counted_by']}"
         lines.append(f"  {name}.jsonl: {rows} rows, {tokens['total']:,} tokens ({each})")
+    for name, cut in made["cut"].items():
+        lines.append(f"  {name}: {cut['count']} answers cut, so that no example has more than {made['truncate']} tokens")
+        lines += [f"    {row['id']}: had {row['tokens']} tokens" for row in cut["rows"][:20]]
     for name, left in made["left_out"].items():
         lines.append(f"  {name}: {sum(left['counts'].values())} rows left out, which {made['destination']} would refuse")
         lines += [f"    {row['id']}: {row['reason']}" for row in left["rows"]]

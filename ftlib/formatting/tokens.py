@@ -21,6 +21,19 @@ def text_tokens(texts: Sequence[str], encoding: str = ENCODING) -> list[int]:
     return counter(encoding).count([text.encode("utf-8", "replace").decode() for text in texts])
 
 
+def len_tokens(text: str, encoding: str = ENCODING) -> int:
+    """Tokens of one text."""
+    return text_tokens([text], encoding)[0]
+
+
+def first_tokens(text: str, count: int, encoding: str = ENCODING) -> str:
+    """The beginning of a text, of that many tokens; half a character at the end is left out."""
+    from ftlib.curation.tokens import tiktoken_encoding
+
+    tokens = tiktoken_encoding(encoding).encode_ordinary(text)[:count]
+    return str(tiktoken_encoding(encoding).decode(tokens, errors="ignore"))
+
+
 def example_tokens(row: Mapping[str, Any], encoding: str = ENCODING) -> int:
     """Tokens that a hosted service trains on, and bills, for one row in one epoch (see ``rows_tokens``)."""
     return next(rows_tokens([row], encoding))

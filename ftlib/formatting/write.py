@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +15,108 @@ from ftlib.files import atomic_path, dump_line, read_jsonl
 from ftlib.formatting.check import check_file, limits_of
 from ftlib.formatting.checker import BOM, Checker
 from ftlib.formatting.destinations import Destination
-from ftlib.formatting.rows import Row, chat_row, instruction_row
+from ftlib.formatting.rows import Row, instruction_row, to_chat
 from ftlib.formatting.task import Task
-from ftlib.formatting.tokens import ENCODING, rows_tokens
+from ftlib.formatting.tokens import ENCODING, example_tokens, first_tokens, len_tokens, rows_tokens
 from ftlib.progress import bar
 
 log = logging.getLogger("ftlib")
 NAMED = 20  # rows left out that the report names one by one
 
 
-class Writer:
-    """Writes the training files of one task for one destination, and says what it left out."""
+class _NothingLeft(Exception):
+    """No validation row is left, so there is no file to write."""
 
-    def __init__(self, task: Task, destination: Destination, *, model: Model | None = None) -> None:
-        self.task, self.destination, self.model = task, destination, model
+
+@dataclass
+class Aside:
+    """What did not go into a file as it was: rows left out with their reason, rows cut with the tokens they had."""
+
+    left: list[tuple[str, str]] = field(default_factory=list)
+    cut: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Writer:
+    """Writes the training files of one task for one destination, and says what it left out.
+
+    With ``truncate`` given, the answer of an example of more tokens is cut so that it has that many; else nothing is ever cut.
+    """
+
+    def __init__(self, task: Task, destination: Destination, *, model: Model | None = None, truncate: int | None = None) -> None:
+        self.task, self.destination, self.model, self.truncate = task, destination, model, truncate
         self.limits = limits_of(destination, model)
 
-    def row(self, record: dict[str, Any]) -> Row:
-        """A record in the destination's format."""
-        return (chat_row if self.destination.format == "chat" else instruction_row)(self.task, record)
+    def row(self, record: dict[str, Any], aside: Aside) -> Row:
+        """A record in the destination's format, cut if that was asked for and has to be."""
+        row = instruction_row(self.task, record)
+        if self.truncate is not None and (tokens := example_tokens(row)) > self.truncate:
+            row["output"] = first_tokens(row["output"], max(0, len_tokens(row["output"]) - (tokens - self.truncate)))
+            aside.cut.append((str(record["id"]), tokens))
+        return to_chat(row) if self.destination.format == "chat" else row
 
     def write(self, source: Path, target: Path) -> dict[str, Any]:
         """Write one split; the file appears only when the check accepts it.
 
-        Returns {rows, tokens: {total, mean, max, counted_by}, left_out: {reason: n}, left_out_rows: [{id, reason}] (at most 20), findings}.
+        Returns {rows, tokens: {total, mean, max, counted_by}, left_out: {reason: n}, left_out_rows: [{id, reason}] (at most 20),
+        cut: n, cut_rows: [{id, tokens}], findings}. A validation file of no rows is not written.
         Raises DataError where the destination would refuse what remains; nothing is written then.
         """
-        left: list[tuple[str, str]] = []
-        with atomic_path(target) as temporary:
-            with temporary.open("wb") as handle:
-                handle.write(BOM if self.destination.bom == "required" else b"")
-                tokens = list(rows_tokens(self._written(read_jsonl(source), handle, left, source.stem), ENCODING))
-            reasons = Counter(reason for _, reason in left)
-            found = check_file(temporary, destination=self.destination, model=self.model, name=target.name)
-            if not found["ok"]:
-                first = next(item for item in found["findings"] if item["severity"] == "error")
-                gone = f" ({len(left)} rows had been left out: {_told(reasons)})" if left else ""
-                why = f"{first['message']}{gone}; {first['remedy']}"
-                raise DataError(f"{target} was not written, as {self.destination.name} would refuse it: {why}.")
-        if left:
-            log.warning("%s: %d rows left out, which %s would refuse: %s", source, len(left), self.destination.name, _told(reasons))
+        aside = Aside()
+        tokens: list[int] = []
+        try:
+            with atomic_path(target) as temporary:
+                tokens = self._fill(temporary, source, aside)
+                if not tokens and target.name.startswith("valid"):
+                    raise _NothingLeft
+                found = self._checked(temporary, target, aside)
+        except _NothingLeft:
+            found = {"counts": {}}
+        reasons = Counter(reason for _, reason in aside.left)
+        if aside.cut:
+            log.warning("%s: %d answers cut, so that no example has more than %s tokens", source, len(aside.cut), self.truncate)
+        if aside.left:
+            log.warning("%s: %d rows left out, which %s would refuse: %s", source, len(aside.left), self.destination.name, _told(reasons))
         return {
             "rows": len(tokens),
-            "tokens": {"total": sum(tokens), "mean": round(sum(tokens) / len(tokens), 1), "max": max(tokens), "counted_by": ENCODING},
+            "tokens": {
+                "total": sum(tokens),
+                "mean": round(sum(tokens) / max(1, len(tokens)), 1),
+                "max": max(tokens, default=0),
+                "counted_by": ENCODING,
+            },
             "left_out": dict(reasons),
-            "left_out_rows": [{"id": id_, "reason": reason} for id_, reason in left[:NAMED]],
+            "left_out_rows": [{"id": id_, "reason": reason} for id_, reason in aside.left[:NAMED]],
+            "cut": len(aside.cut),
+            "cut_rows": [{"id": id_, "tokens": count} for id_, count in aside.cut],
             "findings": found["counts"],
         }
 
-    def _written(self, records: Iterable[dict[str, Any]], handle: Any, left: list[tuple[str, str]], what: str) -> Iterator[Row]:
-        """The rows that were written; those that were not are added to ``left`` with their reason."""
+    def _fill(self, path: Path, source: Path, aside: Aside) -> list[int]:
+        """Write the good rows; returns the tokens of each."""
+        with path.open("wb") as handle:
+            handle.write(BOM if self.destination.bom == "required" else b"")
+            return list(rows_tokens(self._written(read_jsonl(source), handle, aside, source.stem), ENCODING))
+
+    def _checked(self, path: Path, target: Path, aside: Aside) -> dict[str, Any]:
+        """The check of a file that is to become ``target``. Raises DataError where it would be refused."""
+        found = check_file(path, destination=self.destination, model=self.model, name=target.name)
+        if found["ok"]:
+            return found
+        first = next(item for item in found["findings"] if item["severity"] == "error")
+        reasons = Counter(reason for _, reason in aside.left)
+        gone = f" ({len(aside.left)} rows had been left out: {_told(reasons)})" if aside.left else ""
+        why = f"{first['message']}{gone}; {first['remedy']}"
+        raise DataError(f"{target} was not written, as {self.destination.name} would refuse it: {why}.")
+
+    def _written(self, records: Iterable[dict[str, Any]], handle: Any, aside: Aside, what: str) -> Iterator[Row]:
+        """The rows that were written; what was left out or cut is noted in ``aside``."""
         checker = Checker(self.destination, self.limits)
         for number, record in enumerate(bar(records, desc=f"format {what}", unit="row"), 1):
-            row = self.row(record)
+            row = self.row(record, aside)
             line = dump_line(row).encode("utf-8")
             wrong = next((found for found in checker.row(number, row, len(line)) if found.severity == "error"), None)
             if wrong:
-                left.append((str(record["id"]), f"{wrong.rule}: {wrong.message}"))
+                aside.left.append((str(record["id"]), f"{wrong.rule}: {wrong.message}"))
             else:
                 handle.write(line + b"\n")
                 yield row

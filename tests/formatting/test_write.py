@@ -94,6 +94,30 @@ def test_the_wrong_format_for_a_destination_is_refused(tmp_path: Path) -> None:
         format_folder(tmp_path / "in", to="chat", task="descibe", out=tmp_path / "out")
 
 
+def test_nothing_is_cut_unless_asked_for_and_then_it_is_listed(tmp_path: Path) -> None:
+    from ftlib.formatting.tokens import example_tokens
+
+    long = "a blue cup with a handle and a saucer \U0001f375 " * 40
+    source = folder(tmp_path / "in", records(*GOOD, long))
+    whole = format_folder(source, to="chat", task="describe", out=tmp_path / "whole")
+    assert whole["truncate"] is None
+    assert not whole["cut"]
+    assert list(read_jsonl(tmp_path / "whole" / "train.jsonl"))[-1]["messages"][-1]["content"] == long
+    made = format_folder(source, to="chat", task="describe", out=tmp_path / "cut", truncate=100)
+    row = list(read_jsonl(tmp_path / "cut" / "train.jsonl"))[-1]
+    assert 97 <= example_tokens(row) <= 100
+    assert long.startswith(row["messages"][-1]["content"])
+    assert made["cut"] == {"train": {"count": 1, "rows": [{"id": "12", "tokens": whole["tokens"]["train"]["max"]}]}}
+    assert "1 answers cut" in format_text(made)
+
+
+def test_validation_rows_that_are_all_refused_leave_no_validation_file(tmp_path: Path) -> None:
+    made = format_folder(folder(tmp_path / "in", records(*GOOD), records("", " ")), to="chat", task="describe", out=tmp_path / "out")
+    assert set(made["rows"]) == {"train"}
+    assert sum(made["left_out"]["valid"]["counts"].values()) == 2
+    assert not (tmp_path / "out" / "valid.jsonl").exists()
+
+
 def a_run(tmp_path: Path, *overrides: str) -> Run:
     run = Run.create(tmp_path / "run", load_profile("demo", overrides))
     folder(run.curated, records(*GOOD), records("One more."))
