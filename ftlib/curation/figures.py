@@ -144,10 +144,11 @@ def _figure(height: float) -> Any:
 
 def _plain(axes: Any) -> None:
     """No frame, and thousands with commas."""
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if axes.get_ylabel():
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
