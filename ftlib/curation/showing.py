@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from ftlib.curation.funnel import describe
+
+
+class Picture:
+    """A figure that a notebook shows, whatever its matplotlib backend."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
 
 
 class Table:
@@ -45,7 +58,8 @@ def steps_table(recipe: Any) -> Table:
     rows = []
     for number, step in enumerate(recipe.plain(), 1):
         ((name, params),) = step.items()
-        rows.append([number, name, ", ".join(f"{key} {value}" for key, value in params.items() if value not in (None, False, []))])
+        shown = {key: " and ".join(value) if isinstance(value, list) else value for key, value in params.items()}
+        rows.append([number, name, ", ".join(f"{key} {value}" for key, value in shown.items() if value not in (None, False))])
     return Table(["", "step", "parameters"], rows)
 
 
