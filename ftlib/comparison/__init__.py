@@ -25,7 +25,7 @@ def compare_run(run: Run, weights: str | None = None) -> None:
         if step.needed:
             from ftlib.comparison.load import load_run
 
-            _write([load_run(run)], run.path, weights)
+            _write(load_run(run), run.path, weights)
 
 
 def compare_runs(runs: Sequence[Path], *, out: Path, weights: str | None = None) -> dict[str, Any]:
@@ -39,26 +39,25 @@ def compare_runs(runs: Sequence[Path], *, out: Path, weights: str | None = None)
     Returns ``files`` (what -> path), ``verdict`` (sentences) and ``tables`` (name -> headings and rows as texts).
     Raises DataError where a run has no scores, or the test sets differ (both hashes are named).
     """
-    from ftlib.comparison.load import load_run
+    from ftlib.comparison.across import complete
+    from ftlib.comparison.load import load_run, merge
 
     parts = [load_run(Run.open(path)) for path in runs]
+    material = merge(parts)
+    if len(parts) > 1:
+        complete(material)
     out.mkdir(parents=True, exist_ok=True)
-    return _write(parts, out.resolve(), weights)
+    return _write(material, out.resolve(), weights)
 
 
-def _write(parts: Sequence[Any], folder: Path, weights: str | None) -> dict[str, Any]:
+def _write(material: Any, folder: Path, weights: str | None) -> dict[str, Any]:
     """Build once, write everything; returns what was written and said."""
-    from ftlib.comparison.across import complete
     from ftlib.comparison.build import build
     from ftlib.comparison.charts import draw_all
-    from ftlib.comparison.load import merge
     from ftlib.comparison.markdown import write_markdown
     from ftlib.comparison.page import write_page
     from ftlib.comparison.workbook import write_workbook
 
-    material = merge(parts)
-    if len(parts) > 1:
-        complete(material)
     material.weights = weights or None
     comparison = build(material)
     comparison.charts = draw_all(material, comparison.costs)

@@ -21,7 +21,7 @@ def complete(material: Material) -> None:
     added = [
         row
         for a, b in itertools.combinations(material.scored, 2)
-        if not pair(material, a, b) and "tuned" in (material.state(a), material.state(b)) and (row := tested(material, a, b))
+        if not pair(material, a, b) and "tuned" in (material.state(a), material.state(b)) and (row := paired(material, a, b))
     ]
     if not added:
         return
@@ -31,7 +31,7 @@ def complete(material: Material) -> None:
     material.summary["pairs"] = [{**row, "p_holm": corrected[id(row)]} if id(row) in corrected else row for row in rows]
 
 
-def tested(material: Material, a: str, b: str) -> dict[str, Any] | None:
+def paired(material: Material, a: str, b: str) -> dict[str, Any] | None:
     """One pair: paired bootstrap and sign flips over clusters of near-equal titles; None where the items cannot carry it."""
     import numpy as np
 

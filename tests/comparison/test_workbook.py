@@ -20,6 +20,12 @@ from ftlib.comparison.workbook.cells import CUT, LIMIT, clean, utf16
 from ftlib.comparison.workbook.overview import SHEETS
 from ftlib.runs import Run
 
+RECALCULATE = (  # LibreOffice computes every formula when it opens a file, whatever values the file brings
+    '<?xml version="1.0" encoding="UTF-8"?><oor:items xmlns:oor="http://openoffice.org/2001/registry">'
+    '<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop></item>'
+    "</oor:items>"
+)
+
 
 @pytest.fixture(scope="module")
 def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -80,12 +86,10 @@ def test_libreoffice_recalculates_to_the_same_values_and_follows_a_changed_price
         user = tmp_path / "user"
         config = user / "user" / "registrymodifications.xcu"
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(  # always recalculate on loading
-            '<?xml version="1.0" encoding="UTF-8"?><oor:items xmlns:oor="http://openoffice.org/2001/registry"><item oor:path="/org.openoffice.Office.Calc/Formula/Load">'
-            '<prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop></item></oor:items>'
-        )
+        config.write_text(RECALCULATE)
         out = tmp_path / "out" / source.stem
-        subprocess.run(["soffice", f"-env:UserInstallation=file://{user}", "--headless", "--convert-to", "xlsx", "--outdir", str(out), str(source)], check=True, timeout=120, capture_output=True)  # fmt: skip
+        command = ["soffice", f"-env:UserInstallation=file://{user}", "--headless", "--convert-to", "xlsx", "--outdir", str(out), str(source)]
+        subprocess.run(command, check=True, timeout=120, capture_output=True)
         return openpyxl.load_workbook(out / source.name, data_only=True)
 
     costs = build(load_run(run)).costs
@@ -155,7 +159,7 @@ def test_the_cell_limit_is_counted_in_utf16_units_and_cuts_are_marked(char: str)
 
 
 def test_hostile_texts_stay_text_in_every_cell(make_run: Callable[..., Run], tmp_path: Path) -> None:
-    hostile = "=HYPERLINK(\"http://x\")\x00\x1b]8;;\u2028</script><img src=x onerror=alert(1)> | [a](javascript:x) `c` \ud83d " + "é😀" * 12_000
+    hostile = '=HYPERLINK("http://x")\x00\x1b]8;;\u2028</script><img src=x onerror=alert(1)> | [a](javascript:x) `c` \ud83d ' + "é😀" * 12_000
     run = make_run(n=4, hostile=hostile)
     compare_run(run)
     book = openpyxl.load_workbook(run.path / "comparison.xlsx")

@@ -1,0 +1,198 @@
+"""Figures, costs, verdicts, choices and rankings: the rules, on runs made to need each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlib.comparison.build import build
+from ftlib.comparison.choice import as_good
+from ftlib.comparison.cost import break_even, break_even_price, costs, hour_price, machine
+from ftlib.comparison.load import Material, load_run
+from ftlib.comparison.pairs import difference, pair
+from ftlib.comparison.ranking import ranking, read_weights
+from ftlib.comparison.table import Figure, number, stored
+from ftlib.errors import DataError, ProfileError
+from ftlib.files import read_json, write_json
+from ftlib.runs import Run
+
+BASE = {"llama.base": 0.55, "llama.tuned": 1.0, "gpt.base": 0.62, "gpt.tuned": 1.02, "echo": 0.3, "constant": 0.35, "nearest": 0.6}
+
+
+@pytest.fixture(scope="module")
+def material(run: Run) -> Material:
+    return load_run(run)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (1234.5, 1, "1,234.5"),
+        (0.0, 2, "0.00"),
+        (-0.0, 1, "0.0"),
+        (0.004, 1, "0.004"),
+        (-0.004, 1, "-0.004"),
+        (2.971521, 2, "2.97"),
+        (1e-6, 2, "1.0e-06"),
+    ],
+)
+def test_numbers_never_round_something_to_nothing(value: float, digits: int, text: str) -> None:
+    assert number(value, digits) == text
+
+
+def test_a_figure_that_is_not_known_says_why() -> None:
+    report = {"memory": {"rss_bytes": None}, "na": {"memory": "the provider does not say"}, "how": {"money_usd": "billed"}, "money_usd": 2.97}
+    assert stored(report, "memory.rss_bytes").text() == "n/a: the provider does not say"
+    assert stored(report, "energy_wh").text() == "n/a: not recorded"
+    assert stored(report, "money_usd", digits=2).text() == "2.97 billed"
+    assert stored({"x": 1, "how": {"x": "estimated"}}, "x").text() == "1.0 est."
+
+
+def test_differences_turn_with_their_order(material: Material) -> None:
+    one, two = difference(material, "llama.tuned", "llama.base"), difference(material, "llama.base", "llama.tuned")
+    assert (one.value, one.low, one.high) == (-two.value if two.value else None, -two.high if two.high else None, -two.low if two.low else None)
+    assert one.mark == two.mark == "*"
+    assert difference(material, "llama.tuned", "nobody").text() == "n/a: this pair was not tested"
+
+
+def test_the_hour_price_is_of_the_device_that_was_named() -> None:
+    assert machine({"name": "Tesla T4", "kind": "cuda"}) == "t4"
+    assert machine({"name": "NVIDIA A100-SXM4-80GB", "kind": "cuda"}) == "a100-80"
+    assert machine({"name": "NVIDIA A100-SXM4-40GB", "kind": "cuda"}) == "a100"
+    assert machine({"name": "NVIDIA H200", "kind": "cuda"}) == "h200"
+    assert machine({"name": "x86_64", "kind": "cpu"}) == "cpu"
+    price, source = hour_price("t4", None)
+    assert price.value is not None
+    assert price.value > 0
+    assert "20" in source
+    assert not hour_price("abacus", None)[0].known
+
+
+def test_costs_follow_their_formulas(material: Material) -> None:
+    found = costs(material)
+    llama, gpt = found["llama.tuned"], found["gpt.tuned"]
+    price, seconds = llama.hour_price.value, llama.seconds.value
+    assert price is not None
+    assert seconds is not None
+    assert llama.total(2_000) == pytest.approx(797 / 3600 * price + 2_000 * seconds / 3600 * price)
+    assert llama.paid(2_000) == 0
+    assert gpt.total(2_000) == pytest.approx(2.971521 + 0.06 * 2)
+    assert llama.total(1_000, gpu=2) == pytest.approx(2 * (llama.total(1_000) or 0))
+    assert gpt.total(1_000, gpu=2) == gpt.total(1_000)
+
+
+def test_break_evens_are_where_the_totals_meet(material: Material) -> None:
+    found = costs(material)
+    base, tuned, local = found["gpt.base"], found["gpt.tuned"], found["llama.tuned"]
+    assert not break_even(base, tuned).known
+    assert "gpt.base is cheaper at every number" in break_even(base, tuned).na
+    crossing = break_even(found["llama.base"], tuned)
+    if crossing.known:
+        assert found["llama.base"].total(crossing.value or 0) == pytest.approx(tuned.total(crossing.value or 0))
+    price = break_even_price(local, tuned, 1_000_000).value
+    assert price is not None
+    assert local.hour_price.value is not None
+    assert local.total(1_000_000, gpu=price / local.hour_price.value) == pytest.approx(tuned.total(1_000_000))
+
+
+def decide(run: Run) -> dict[str, str]:
+    return {finding.contestant: finding.decision for finding in build(load_run(run)).verdict.findings}
+
+
+@pytest.mark.parametrize(
+    ("level", "llama", "headline"),
+    [
+        ({}, "fine-tuning helps", "Fine-tuning is worth it"),
+        ({"llama.tuned": 0.2, "gpt.tuned": 0.3}, "do not fine-tune", "Do not fine-tune"),
+        ({"nearest": 1.1}, "do not fine-tune", "Do not fine-tune: the best system is the description of the nearest training title"),
+    ],
+)
+def test_verdicts(make_run: Callable[..., Run], level: dict[str, float], llama: str, headline: str) -> None:
+    run = make_run(level={**BASE, **level})
+    comparison = build(load_run(run))
+    assert decide(run)["llama"] == llama
+    assert decide(run)["gone"] == "refused"
+    assert comparison.verdict.headline.startswith(headline)
+
+
+def test_too_few_items_is_said_where_the_interval_holds_a_gain_worth_having(make_run: Callable[..., Run]) -> None:
+    run = make_run(n=8, level={**BASE, "llama.tuned": 0.56, "gpt.tuned": 0.62, "nearest": 0.2})
+    edit_pair(run, "llama.tuned", "llama.base", difference=1.0, low=-2.0, high=4.0, p=0.3)
+    edit_pair(run, "gpt.tuned", "gpt.base", difference=0.1, low=-0.3, high=0.5, p=0.6)
+    assert decide(run)["llama"] == "too few items to tell"
+    assert decide(run)["gpt"] == "do not fine-tune"
+
+
+def edit_pair(run: Run, a: str, b: str, **values: float) -> None:
+    """Set a stored pair, as a minus b."""
+    path = run.path / "scores" / "summary.json"
+    summary = read_json(path)
+    for row in summary["pairs"]:
+        if {row["a"], row["b"]} == {a, b} and row["metric"] == "rougeL":
+            row.update({"a": a, "b": b, **values, "p_holm": values["p"], "p_permutation": values["p"]})
+    write_json(path, summary)
+
+
+def test_the_choice_is_the_cheapest_of_those_that_are_as_good(material: Material) -> None:
+    comparison = build(material)
+    assert set(as_good(material)) == {"gpt.tuned", "llama.tuned"}
+    for choice in comparison.verdict.choices:
+        assert choice.system is not None
+        totals = {name: comparison.costs[name].total(choice.volume) or 0 for name in ("gpt.tuned", "llama.tuned")}
+        assert choice.system == min(totals, key=lambda name: totals[name])
+        assert choice.usd == pytest.approx(totals[choice.system], abs=1e-6)
+
+
+def test_without_an_hour_price_money_charged_is_counted_and_said(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    report = read_json(run.path / "llama" / "training.json")
+    write_json(run.path / "llama" / "training.json", {**report, "device": {"name": "abacus", "kind": "cpu"}})
+    choice = build(load_run(run)).verdict.choices[1]
+    assert (choice.system, choice.usd) == ("llama.tuned", 0)
+    assert "has no price here" in choice.why
+    assert "machine hours" in choice.why
+
+
+def test_every_system_of_every_table_has_a_figure_or_a_reason(material: Material) -> None:
+    for table in build(material).tables.values():
+        for row in table.texts():
+            for cell in row:
+                assert cell != ""
+                assert "None" not in cell
+                assert not cell.startswith("n/a") or len(cell) > 5 or cell == "n/a"
+
+
+def test_a_ranking_is_made_only_with_weights_and_tells_how_firm_it_is(material: Material) -> None:
+    assert "ranking" not in build(material).tables
+    found = costs(material)
+    made = ranking(material, found, "precision=2, cost=1")
+    assert {str(row["system"]) for row in made.rows} == set(found)
+    sums = [cell.value for row in made.rows if isinstance(cell := row["sum"], Figure) and cell.value is not None]
+    assert sums == sorted(sums, reverse=True)
+    assert made.notes
+    assert ranking(material, found, "cost=1").rows[0]["system"] == "llama.base"
+
+
+@pytest.mark.parametrize("text", ["precison=1", "precision", "precision=x", "precision=-1", "precision=0", "precision=1,precision=2", "cost=inf", ""])
+def test_wrong_weights_are_one_sentence(text: str) -> None:
+    with pytest.raises(ProfileError, match="weights"):
+        read_weights(text)
+
+
+def test_a_missing_or_damaged_score_file_is_named(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_run(n=2)
+    items = run.path / "scores" / "items.jsonl"
+    items.write_bytes(items.read_bytes()[:-40] + b"\n{torn")
+    with pytest.raises(DataError, match=r"items\.jsonl, line"):
+        load_run(run)
+    items.unlink()
+    with pytest.raises(DataError, match=r"items\.jsonl does not exist"):
+        load_run(run)
+
+
+def test_a_pair_is_found_in_either_order(material: Material) -> None:
+    rows: list[dict[str, Any] | None] = [pair(material, "gpt.base", "llama.tuned"), pair(material, "llama.tuned", "gpt.base")]
+    assert all(rows)
