@@ -20,6 +20,8 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
     except OSError as error:
         raise Refused(_sentence(error, source, revision)) from error
     except ValueError as error:
+        if Path(source).is_dir() and not (Path(source) / "config.json").exists():
+            raise Refused(f"The folder {source} holds no whole model: it has no config.json.") from error
         if "model_type" in str(error) or "Unrecognized" in str(error):
             raise Refused(f"The installed transformers does not know the model type of {source}; upgrade it, or choose another model.") from error
         raise

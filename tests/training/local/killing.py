@@ -28,7 +28,8 @@ def import_all() -> None:
     import ftlib.training.local.tuning  # noqa: F401
 
     torch.set_num_threads(1)
-    assert trl.SFTTrainer and trl.SFTConfig  # imported lazily by TRL
+    assert trl.SFTTrainer  # imported lazily by TRL
+    assert trl.SFTConfig
 
 
 def in_child(work: Callable[[], Any], said: Path | None = None) -> int:

@@ -25,8 +25,10 @@ def examples(count: int, start: int = 0) -> list[Example]:
 
 def settings(**changes: object) -> TuneSettings:
     """Quick settings for twelve steps."""
-    base: dict[str, object] = {"epochs": 1.0, "lr": 5e-3, "batch": 4, "accumulate": 1, "max_length": 256, "r": 4, "dropout": 0.1, "checkpoint_steps": 2,
-                               "checkpoint_minutes": None, "keep": 2, "loader": "transformers"}  # fmt: skip
+    base: dict[str, object] = {
+        "epochs": 1.0, "lr": 5e-3, "batch": 4, "accumulate": 1, "max_length": 256, "r": 4, "dropout": 0.1,
+        "checkpoint_steps": 2, "checkpoint_minutes": None, "keep": 2, "loader": "transformers",
+    }  # fmt: skip
     return TuneSettings(**{**base, **changes})  # type: ignore[arg-type]
 
 
