@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ftlib.catalogue import Model, find_model
 
@@ -55,10 +58,21 @@ def tokenizer_at_hand(model: Model, revision: str | None = None, *, download: bo
             return make_tokenizer(BUILDS[model.build], sample_texts())
         from transformers import AutoTokenizer
 
+        if download and not Path(model.id).is_dir():
+            _require_hub()
         pinned = None if Path(model.id).is_dir() else revision or model.revision
         return AutoTokenizer.from_pretrained(model.id, revision=pinned, local_files_only=not download)
     except (ImportError, OSError, ValueError) as error:
         raise LookupError(str(error).splitlines()[0]) from error
+
+
+def _require_hub() -> None:
+    """Raises OSError at once where the model hub is not reached: its own client would try for a minute."""
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return
+    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname or "huggingface.co"
+    if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
+        socket.create_connection((host, 443), timeout=5).close()
 
 
 def local_tokens(model: Model, *, revision: str | None = None, template: str = "auto", download: bool = False) -> LocalTokens | None:
