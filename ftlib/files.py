@@ -89,7 +89,7 @@ def read_json(path: Path | str) -> Any:
         return json.loads(Path(path).read_bytes())
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that writes it first.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); delete it and run the step again.") from error
 
 
@@ -127,7 +127,7 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
             if line.strip():
                 try:
                     yield json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise DataError(f"{path}, line {number}: not valid JSON ({error}).") from error
 
 

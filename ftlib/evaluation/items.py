@@ -51,7 +51,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 row = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}, line {number}: not valid JSON ({error}).") from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number}: a line must be an object with id and answer (or reference), not a {type(row).__name__}.")

@@ -126,12 +126,12 @@ KINDS: dict[str, Kind] = {
 assert len(KINDS) == 60
 
 
-def make_file(path: Path, seed: int, *, good: int = 200, bad: int = 12) -> tuple[list[str], int]:
-    """Write good rows with malformed lines between them; returns the kinds used and how many good rows there are."""
+def make_file(path: Path, seed: int, *, good: int = 200, bad: int = 12) -> list[bytes]:
+    """Write good rows with malformed lines between them; returns the good lines."""
     rng = random.Random(seed)
-    kinds = rng.sample(list(KINDS), bad)
-    lines = [line(rng) for _ in range(good)]
-    for kind in kinds:
+    rows = [line(rng) for _ in range(good)]
+    lines = list(rows)
+    for kind in rng.sample(list(KINDS), bad):
         lines.insert(rng.randrange(len(lines) + 1), KINDS[kind](rng))
     path.write_bytes(b"\n".join(lines) + rng.choice([b"", b"\n", b"\r\n"]))
-    return kinds, good
+    return rows
