@@ -35,7 +35,7 @@ def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: st
             others = " and ".join(f"{wanted[s]} {s}" for s in ("test", "valid") if s != side and s in wanted and _before(s, side) and wanted[s])
             taken = f" beside {others}" if others else ""
             raise DataError(
-                f"Recipe {recipe} keeps {rows} rows, which leaves {left} for {side}{taken}, fewer than the {wanted[side]} asked for; "
+                f"Recipe {recipe} keeps {rows:,} rows, which leaves {left:,} for {side}{taken}, fewer than the {wanted[side]:,} asked for; "
                 f"ask for fewer (--{side} N, or data.{side} in a profile) or give more rows."
             )
         wanted[side], left = left, 0
