@@ -68,7 +68,12 @@ def _dollars(report: Json, key: str) -> str:
     if key not in report:
         return "n/a"
     low, high = report.get(f"{key}_low", report[key]), report.get(f"{key}_high", report[key])
-    return f"{report[key]:,.4g} dollars" + ("" if low == high else f" ({low:,.4g} to {high:,.4g})")
+    return f"{_amount(report[key])} dollars" + ("" if low == high else f" ({_amount(low)} to {_amount(high)})")
+
+
+def _amount(usd: float) -> str:
+    """Whole cents from a dollar on, three digits that count below."""
+    return f"{usd:,.2f}" if usd >= 1 or usd == 0 else f"{usd:.3g}"
 
 
 def _time(seconds: float) -> str:
