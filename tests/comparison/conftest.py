@@ -295,7 +295,7 @@ def build(
                     "finish": "stop",
                     "tokens_in": 40,
                     "tokens_out": 60,
-                    "seconds": 0.5 + 0.01 * (i % 7),
+                    "seconds": 0.8 + 0.01 * (i % 7),
                     "usd": 0.00006 if system.startswith("gpt") else None,
                     "fingerprint": None,
                     "error": None,
@@ -330,7 +330,7 @@ def build(
             "seconds": 0.4,
         },
     )
-    histogram = {"edges": [0, 64, 128, 256, 512], "counts": [10, 500, 900, 40]}
+    histogram = {"edges": [0, 64, 128, 192], "counts": [10, 500, 900, 40]}
     field = {"min": 5, "mean": 110.0, "max": 490, "quantiles": {"0.5": 105, "0.95": 240}, "histogram": histogram, "over": {"256": 0.03}}
     write_json(
         path / "curated" / "tokens.json",

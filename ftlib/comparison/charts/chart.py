@@ -40,7 +40,7 @@ class Chart:
 
 def drawings(material: Material, costs: dict[str, SystemCost]) -> dict[str, Callable[[], Drawing | None]]:
     """Every chart by name, in the order of the page; one that has nothing to show gives None."""
-    from ftlib.comparison.charts import answers, money, quality, training
+    from ftlib.comparison.charts import answers, data, money, quality, training
 
     return {
         "differences": lambda: quality.differences(material),
@@ -53,6 +53,8 @@ def drawings(material: Material, costs: dict[str, SystemCost]) -> dict[str, Call
         "lengths": lambda: answers.lengths(material),
         "degenerate": lambda: answers.degenerate(material),
         "flexibility": lambda: answers.flexibility_map(material),
+        "funnel": lambda: data.funnel(material),
+        "tokens": lambda: data.tokens(material),
     }
 
 

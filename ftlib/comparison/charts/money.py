@@ -38,21 +38,22 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
             label=name,
         )
     ax.set_xscale("log")
-    log_ticks(ax.xaxis)
     front = frontier({name: (axis[name], points[name][1]) for name in axis})
     line = sorted(points[name] for name in front)
     ax.step([x for x, _ in line], [y for _, y in line], where="post", color=GREY, linewidth=1, linestyle="--", zorder=0)
     if any(value == 0 for value in axis.values()):
         ax.axvline(floor * 1.8, color=GREY, linewidth=0.8, linestyle=":")
         ax.annotate("costs 0", (floor, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=8.5, color=GREY)
-    ax.margins(x=0.12, y=0.12)
+    ax.margins(y=0.12)
+    ax.set_xlim(min(x for x, _ in points.values()) / 1.8, max(x for x, _ in points.values()) * 1.8)
+    log_ticks(ax.xaxis)
     what = "cost of 1,000 answers [USD, log]" if in_money else "machine time of 1,000 answers [s, log]"
     ax.set_xlabel(what)
     ax.set_ylabel(f"{material.primary} [{unit_of(material) or 'score'}]")
-    made.legend(loc="outside right upper", fontsize=9)
+    made.legend(loc="outside lower center", ncols=4, fontsize=9)
     rest = [name for name in axis if name not in front]
     text = f"On the frontier of {'cost' if in_money else 'machine time'} and quality: {', '.join(front)}" + (
-        f"; beaten in both: {', '.join(rest)}" if rest else ""
+        f"; not on it: {', '.join(rest)}" if rest else ""
     )
     title(made, text)
     return Drawing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,11 +67,15 @@ def title(made: Any, text: str) -> None:
 
 
 def log_ticks(axis: Any) -> None:
-    """Plain numbers at the powers of ten and nothing between, so that labels never overlap."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    """Plain numbers on a log axis, as many as its span leaves room for; to be called when everything is drawn."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-    axis.set_major_locator(LogLocator(base=10, numticks=8))
+    low, high = axis.get_view_interval()
+    steps = (1, 2, 3, 4, 5, 6, 7, 8, 9) if high / low < 5 else (1, 2, 5) if high / low < 100 else (1,)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    axis.set_major_locator(FixedLocator([step * 10.0**power for power in range(first, last + 1) for step in steps if low <= step * 10.0**power <= high]))
     axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
 
