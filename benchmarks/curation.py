@@ -1,0 +1,185 @@
+"""Speed and memory of curation beside its baselines, all in one run on one generated file.
+
+    python benchmarks/curation.py                  # 500,000 rows; some minutes
+    python benchmarks/curation.py --scale          # also 100,000 to 2,250,000 rows, and `default` on the largest
+
+Each candidate runs in a process of its own and applies the rules of ``seed-readme`` with the token counts of the whole file:
+
+* ``pandas``: what the original project did: read_json(lines=True), df.apply(len(enc.encode(...)))
+* ``datasets``: load_dataset("json"), map and filter with two processes
+* ``ours``: the fast tokenizer;  ``ours, tiktoken``: the reference alone;  ``ours, kept``: an overview of the kept rows only
+
+The rows that each keeps must be the same. Wall seconds depend on what else the machine does, CPU seconds hardly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+RULES = {"title": 40, "content": 400, "words": ("copyright", "author"), "tokens": 257}
+
+
+def count_tokens(text: str) -> int:
+    """As the original did, offline."""
+    from ftlib.curation.tokens import tiktoken_encoding
+
+    return len(tiktoken_encoding("o200k_base").encode(text, disallowed_special=()))
+
+
+def with_pandas(path: str, _: str) -> list[str]:
+    import pandas as pd
+
+    df = pd.read_json(path, lines=True, dtype={"uid": str})
+    df = df[(df["title"].str.strip() != "") & (df["content"].str.strip() != "")].copy()
+    df["n"] = df.apply(lambda row: count_tokens(row["title"]) + count_tokens(row["content"]), axis=1)
+    text = (df["title"] + "\n" + df["content"]).str.lower()
+    words = text.str.contains(RULES["words"][0], regex=False) | text.str.contains(RULES["words"][1], regex=False)
+    kept = df[(df["title"].str.len() > RULES["title"]) & (df["content"].str.len() > RULES["content"]) & words & (df["n"] >= RULES["tokens"])]
+    return [str(uid) for uid in kept["uid"]]
+
+
+def _count_row(row: dict[str, Any]) -> dict[str, int]:
+    return {"n": count_tokens(row["title"]) + count_tokens(row["content"]) if row["title"].strip() and row["content"].strip() else 0}
+
+
+def _keep_row(row: dict[str, Any]) -> bool:
+    text = f"{row['title']}\n{row['content']}".lower()
+    long = len(row["title"]) > RULES["title"] and len(row["content"]) > RULES["content"] and row["n"] >= RULES["tokens"]
+    return long and any(word in text for word in RULES["words"])
+
+
+def with_datasets(path: str, scratch: str) -> list[str]:
+    from datasets import disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    rows = load_dataset("json", data_files=path, split="train", cache_dir=scratch)
+    return list(rows.map(_count_row, num_proc=2).filter(_keep_row, num_proc=2)["uid"])
+
+
+def ours(path: str, scratch: str, *, fast: bool = True, overview: str = "file", recipe: str = "seed-readme") -> list[str]:
+    from ftlib.curation.pipeline import Job
+    from ftlib.curation.source import Source
+    from ftlib.curation.work import curate_source
+
+    out = Path(scratch) / "out"
+    sizes = {"train": 0.9, "valid": 0, "test": 0.1} if recipe == "seed-readme" else {}
+    curate_source(Source(path), recipe, out, sizes, Job(fast=fast, overview=overview))
+    return sorted(json.loads(line)["id"] for name in ("train", "test") for line in (out / f"{name}.jsonl").open("rb"))
+
+
+CANDIDATES = {
+    "pandas": with_pandas,
+    "datasets": with_datasets,
+    "ours": ours,
+    "ours, tiktoken": lambda path, scratch: ours(path, scratch, fast=False),
+    "ours, kept": lambda path, scratch: ours(path, scratch, overview="kept"),
+    "default": lambda path, scratch: ours(path, scratch, recipe="default"),
+}
+
+
+def limits(path: str) -> dict[str, float]:
+    """Seconds of unpacking, parsing and tokenizing, each alone at full speed (two threads for the tokens)."""
+    from ftlib.curation.jsonlines import read_jsonl
+    from ftlib.curation.overview import tally
+    from ftlib.curation.parallel import in_order
+    from ftlib.curation.records import Fields
+    from ftlib.curation.streams import open_bytes
+    from ftlib.curation.tokens import counter
+
+    seconds = {}
+    started = time.perf_counter()
+    size = 0
+    with open_bytes(Path(path)) as (stream, _):
+        while chunk := stream.read(1 << 20):
+            size += len(chunk)
+    seconds["unpack"] = time.perf_counter() - started
+    started = time.perf_counter()
+    with open_bytes(Path(path)) as (stream, _):
+        batches = [batch.records for batch in read_jsonl(stream, Fields("uid"))]
+    seconds["parse"] = time.perf_counter() - started - seconds["unpack"]
+    tokens = counter("o200k_base")
+    started = time.perf_counter()
+    for _ in in_order(batches, lambda rows: tally(rows, tokens), 2):
+        pass
+    seconds["tokenize"] = time.perf_counter() - started
+    return {**{key: round(value, 2) for key, value in seconds.items()}, "megabytes": round(size / 1e6, 1)}
+
+
+def measure(name: str, path: Path, scratch: Path) -> dict[str, Any]:
+    """Run one candidate in a process of its own: wall and CPU seconds, peak memory of its largest process, rows kept."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        environment = {**os.environ, "FTLIB_QUIET": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+        started = time.perf_counter()
+        child = subprocess.Popen([sys.executable, __file__, "--candidate", name, str(path), folder], stdout=subprocess.PIPE, env=environment)
+        assert child.stdout is not None
+        answer = json.loads(child.stdout.read().splitlines()[-1])
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - started
+    made = {"wall_s": round(wall, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2), "peak_mb": max(answer["children_kb"], used.ru_maxrss) // 1024}
+    return {**made, "kept": answer["kept"], "hash": answer["hash"], "load": [round(x, 1) for x in os.getloadavg()]}
+
+
+def candidate(name: str, path: str, scratch: str) -> None:
+    """The child process of ``measure``."""
+    import resource
+
+    from ftlib.files import hash_json
+
+    ids = sorted(CANDIDATES[name](path, scratch))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(json.dumps({"kept": len(ids), "hash": hash_json(ids), "children_kb": children}))
+
+
+def main() -> None:
+    """Generate, measure, check, record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--scale", action="store_true", help="also 100,000 to 2,250,000 rows")
+    parser.add_argument("--out", type=Path, default=HERE / "curation.json")
+    parser.add_argument("--candidate", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.candidate:
+        candidate(*arguments.candidate)
+        return
+    from curation_data import generate
+
+    from ftlib.runs import machine, versions
+
+    result = {"rows": arguments.rows, "machine": machine(), "versions": versions(), "python": platform.python_version(), "seed_readme": {}, "scale": {}}
+    result["machine"].pop("free_disk_bytes")
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        path = scratch / "rows.jsonl.gz"
+        generate(path, arguments.rows)
+        result["limit_s"] = limits(str(path))
+        for name in ("pandas", "datasets", "ours", "ours, tiktoken", "ours, kept"):
+            result["seed_readme"][name] = measure(name, path, scratch)
+            print(name, result["seed_readme"][name], flush=True)
+        hashes = {made["hash"] for made in result["seed_readme"].values()}
+        assert len(hashes) == 1, f"the candidates keep different rows: {result['seed_readme']}"
+        path.unlink()
+        for rows in (100_000, 500_000, 2_250_000) if arguments.scale else ():
+            generate(path, rows)
+            made = measure("ours", path, scratch)
+            result["scale"][str(rows)] = {**made, "cpu_us_per_row": round(1e6 * made["cpu_s"] / rows, 2)}
+            print(rows, result["scale"][str(rows)], flush=True)
+        if arguments.scale:
+            result["default_2250000"] = measure("default", path, scratch)
+            print("default", result["default_2250000"], flush=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
