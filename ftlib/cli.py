@@ -152,7 +152,7 @@ def judge(args: argparse.Namespace) -> Outcome:
     from ftlib.evaluation.judge import judge_run, judge_text
 
     found = judge_run(args.run, provider=args.provider, model=args.model, pairs=args.pairs, systems=args.systems, human=args.human)
-    return Outcome(found, judge_text(found))
+    return Outcome(found, judge_text(found), 1 if found.get("status") == "refused" else 0)
 
 
 def compare(args: argparse.Namespace) -> Outcome:

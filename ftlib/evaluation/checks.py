@@ -64,7 +64,7 @@ def _json(answer: str, check: Mapping[str, Any]) -> bool:
     fenced = _FENCE.match(text)
     try:
         return bool(json.loads(fenced[1] if fenced else text) == check["value"])
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

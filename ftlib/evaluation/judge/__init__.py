@@ -70,7 +70,7 @@ def judge_run(
 def _which(run: Run, provider: str | None, model: str | None, pairs: int) -> Judge | None:
     """The judge that the arguments name, else the profile's, else none."""
     if (provider is None) != (model is None):
-        raise ProfileError("ftlib judge: give --provider and --model together (--provider local for a model on this machine).")
+        raise ProfileError("Give --provider and --model together (--provider local for a model on this machine).")
     if provider is not None and model is not None:
         return Judge(provider=provider, model=model, pairs=pairs)
     return run.profile.evaluation.judge

@@ -51,8 +51,10 @@ def read_sheet(path: Path, key_file: Path) -> dict[str, str]:
     key = read_json(key_file)["pairs"]
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); save the sheet as CSV in UTF-8.") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the blind sheet that came back filled.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 ({error.reason}); save the sheet as CSV in UTF-8.") from None
     if not rows or not {"pair", "better"}.issubset(rows[0]):
         raise DataError(f"{path}: the columns pair and better are missing; fill the sheet that `ftlib judge` wrote, and change no other column.")
     found: dict[str, str] = {}
