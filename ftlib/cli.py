@@ -56,6 +56,7 @@ def curate(args: argparse.Namespace) -> Outcome:
         content_field=args.content_field,
         max_bad_share=args.max_bad_share,
         keep_rejected=args.rejected,
+        overview=args.overview,
     )
     return Outcome(funnel, funnel_text(funnel))
 

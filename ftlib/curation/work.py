@@ -42,6 +42,10 @@ def curate_source(
     for side, size in asked.items():
         if size is not None:
             r.check_size(size, side)
+    if job.limit is not None and job.limit <= 0:
+        raise DataError(f"limit is {job.limit}; give a number of rows above 0.")
+    if not 0 <= job.max_bad_share <= 1:
+        raise DataError(f"max_bad_share is {job.max_bad_share}; give a share from 0 to 1.")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; give a folder with --out.")
     with ThreadPoolExecutor(1) as pool:
