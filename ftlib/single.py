@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.errors import DataError, ProfileError
-from ftlib.files import read_jsonl
+from ftlib.files import read_json, read_jsonl
 from ftlib.formatting.task import load_task
 from ftlib.preflight import preflight
 from ftlib.profile import load_profile
 from ftlib.runs import Run
 from ftlib.training import train_or_report, trainer_for
+from ftlib.training.local.distributed import main_process, wait
+from ftlib.training.local.trainer import LocalTrainer
 
 
 def train_one(profile: str, contestant: str, *, out: Path | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Train one contestant of a profile, doing the curation and formatting it needs first; returns its training.json."""
+    """Train one contestant of a profile, doing the curation and formatting it needs first; returns its training.json.
+
+    On several devices: ``accelerate launch -m ftlib train PROFILE CONTESTANT``; the first process prepares and keeps the record.
+    """
     from ftlib.curation import curate_run
     from ftlib.formatting import format_run
 
@@ -25,9 +30,15 @@ def train_one(profile: str, contestant: str, *, out: Path | None = None, overrid
     preflight(checked)
     run = Run.create(out or Path("results") / checked.name, checked)
     chosen = run.contestant(contestant)
+    if not main_process():
+        wait()
+        with closing(LocalTrainer(run, chosen)) as helper:
+            helper.train()
+        return dict(read_json(run.folder(chosen) / "training.json"))
     with run.lock():
         curate_run(run)
         format_run(run)
+        wait()
         return train_or_report(run, chosen)
 
 
@@ -67,7 +78,6 @@ def export_one(
     Raises ProfileError for a hosted contestant, TrainingFailed for one that is not trained, MissingExtra, Refused.
     """
     from ftlib.training.local.export import export
-    from ftlib.training.local.trainer import LocalTrainer
 
     opened = Run.open(run)
     chosen = opened.contestant(contestant)

@@ -27,3 +27,12 @@ def processes() -> int:
 def main_process() -> bool:
     """Whether this process writes the files."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def wait() -> None:
+    """Meet the other processes of a distributed training here, joining them first; returns at once where there are none."""
+    if processes() > 1:
+        import torch
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available()).wait_for_everyone()

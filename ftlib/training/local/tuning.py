@@ -12,7 +12,7 @@ from typing import Any
 from ftlib.errors import TrainingFailed
 from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.training.local.checkpoints import all_of, newest_whole, replace_folder
-from ftlib.training.local.distributed import main_process, processes
+from ftlib.training.local.distributed import main_process, processes, wait
 from ftlib.training.local.load import Loaded, load, wrap
 from ftlib.training.local.rows import Example, Tokens, tokenise
 from ftlib.training.local.settings import TuneSettings
@@ -116,7 +116,10 @@ def _attempt(
 ) -> dict[str, Any]:  # fmt: skip
     """One training with one batch size, from the newest whole checkpoint where there is one."""
     checkpoints = out / "checkpoints"
-    start = newest_whole(checkpoints, fingerprint) if main_process() else next(iter(all_of(checkpoints)), None)
+    if main_process():
+        newest_whole(checkpoints, fingerprint)  # removes what is newer and damaged
+    wait()
+    start = next(iter(all_of(checkpoints)), None)
     tally = Tally.load(start) if start else Tally()
     tally.pieces += 1
     with tally.phase("load"):
@@ -147,6 +150,7 @@ def _attempt(
     if main_process():
         write_json(out / "training.json", report)
         shutil.rmtree(checkpoints, ignore_errors=True)
+    wait()
     return report
 
 

@@ -1,0 +1,39 @@
+"""The same profile on two devices, here two CPU processes: one record, one adapter, every row seen once an epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftlib.files import sha256_file
+from tests.training.local import micro
+
+PROFILE = """
+name: two
+data: {{train: 24, valid: 4, test: 4}}
+contestants:
+  - {{name: micro, trainer: local, model: {model}, loader: transformers, epochs: 1, lr: 0.01, batch: 4, accumulate: 1, truncate: true}}
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_contestant_together(tmp_path: Path) -> None:
+    profile = tmp_path / "two.yaml"
+    profile.write_text(PROFILE.format(model=micro.model()))
+    out = tmp_path / "run"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
+              "--main_process_port", "0", "-m", "ftlib", "train", str(profile), "micro", "--out", str(out), "--quiet"]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=280, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads((out / "micro" / "training.json").read_text())
+    assert report["status"] == "done"
+    assert report["examples"] == {"seen": 24, "distinct": 24}
+    assert report["steps"] == 3  # 24 rows, two processes of 4
+    assert report["adapter_sha256"] == sha256_file(out / "micro" / "adapter" / "adapter_model.safetensors")
+    assert not (out / "micro" / "checkpoints").exists()
