@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,9 +155,9 @@ def read_items(path: Path) -> dict[str, dict[str, Item]]:
 def _lenient(line: bytes, path: Path, number: int) -> Item:
     """A line with an escaped lone surrogate, which only the standard library reads; it becomes U+FFFD."""
     try:
-        text = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
+        text = re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(json.loads(line), ensure_ascii=False))
         return msgspec.json.decode(text, type=Item)
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise DataError(f"{path}, line {number}: not a scored item ({error}).") from error
 
 

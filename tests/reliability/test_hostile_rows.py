@@ -103,3 +103,20 @@ def test_a_hostile_text_comes_through_every_source_as_it_is(name: str, tmp_path:
 
     pyarrow.parquet.write_table(pyarrow.table({"id": ["1"], "title": ["A title"], "content": [text]}), tmp_path / "rows.parquet")
     assert read_all(tmp_path / "rows.parquet")[0] == [("1", "A title", text)]
+
+
+DEEP = '{"better": ' + "[" * 50_000
+
+
+@pytest.mark.parametrize("text", [DEEP, DEEP + "]" * 50_000 + "}", "[" * 50_000, *PAYLOADS.values()], ids=range(43))
+def test_a_reply_of_a_model_or_service_may_hold_anything(text: str) -> None:
+    from ftlib.evaluation import checks
+    from ftlib.evaluation.judge.prompts import read_choice
+    from ftlib.training.hosted.failures import Failure
+    from ftlib.training.hosted.keys import Key
+    from ftlib.training.hosted.service import decode
+
+    assert read_choice(text) is None
+    assert not checks._json(text, {"value": {"a": 1}})
+    with pytest.raises(Failure, match="JSON"):
+        decode(text.encode("utf-8", "surrogatepass"), Key("sk-x"))

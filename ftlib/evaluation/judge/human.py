@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def write_sheet(folder: Path, pairs: Sequence[tuple[str, str, str, str]], system
 
 def _safe(text: str) -> str:
     """A text that a spreadsheet shows and does not run as a formula."""
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)  # a lone surrogate has no place in UTF-8
     return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 

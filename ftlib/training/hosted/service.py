@@ -41,7 +41,7 @@ def decode(raw: bytes, key: Key) -> Json:
     """The JSON object in a reply's body. Raises Failure ``malformed`` for HTML, a fragment, or anything but an object."""
     try:
         value = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         start = key.redact(raw[:80].decode("utf-8", "replace"))
         raise Failure("malformed", f"the reply is not JSON ({error.__class__.__name__}); it begins {start!r}") from None
     if not isinstance(value, dict):
