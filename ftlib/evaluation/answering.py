@@ -83,7 +83,7 @@ def _contestant(run: Run, contestant: Contestant, trainer: LazyTrainer) -> None:
                 likelihood.measure(run, contestant, system, sets["test"], trainer)
         except (Refused, BudgetExceeded, ServiceDown) as error:
             log.warning("%s: %s", system, error)
-            write_json(refusal, {"status": "refused", "reason": str(error)})
+            write_json(refusal, {"status": "failed" if isinstance(error, ServiceDown) else "refused", "reason": str(error)})
         else:
             refusal.unlink(missing_ok=True)
 

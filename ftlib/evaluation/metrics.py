@@ -61,8 +61,10 @@ ROUGES = {f"{name}{suffix}": tokenizer for tokenizer, suffix in (("unicode", "")
 NAMES = [*ROUGES, "chrf", "length_ratio", "title_faithfulness", "semantic"]
 
 
-def check_names(names: Sequence[str], primary: str) -> None:
-    """Raises ProfileError with the nearest valid name."""
+def check_names(names: Sequence[str], primary: str, *, embedded: bool = False) -> None:
+    """Raises ProfileError with the nearest valid name; ``embedded`` tells that semantic similarity was measured."""
+    if "semantic" in names and not embedded:
+        raise ProfileError("The metric semantic needs a sentence-embedding model: name one as evaluation.embedding in a profile, or leave it out.")
     for name in names:
         if name not in NAMES:
             raise ProfileError(f"There is no metric {name!r}{nearest(name, NAMES)}.")

@@ -56,7 +56,7 @@ def score(
         training: texts that were learned from, for the memorised flag; None where they are not known.
         more: metrics that were measured elsewhere (bits per byte, semantic similarity), resampled with the rest.
     """
-    check_names(settings.metrics, settings.primary)
+    check_names(settings.metrics, settings.primary, embedded="semantic" in (more or {}))
     metrics = measure(
         items, answers, [name for name in settings.metrics if name != "semantic"], failed_score=settings.failed_score, language=settings.language
     )

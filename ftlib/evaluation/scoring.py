@@ -85,6 +85,7 @@ def all_systems(run: Run) -> dict[str, dict[str, Any]]:
 def _score(run: Run, statuses: Mapping[str, Mapping[str, Any]], refusals: Mapping[str, Any], summary: Path, items_file: Path) -> None:
     from ftlib.evaluation import costs, flexibility, seeds
     from ftlib.evaluation.judge import judgement
+    from ftlib.evaluation.judge.prompts import CRITERIA
     from ftlib.evaluation.score import Settings, item_rows, score
     from ftlib.evaluation.semantic import semantic
 
@@ -119,13 +120,17 @@ def _score(run: Run, statuses: Mapping[str, Mapping[str, Any]], refusals: Mappin
             costs.add(about, answers[name], run)
         else:
             about |= absent[name]
+    judged = judgement(summary.parent)
+    if judged is None:
+        for about in systems.values():
+            about["na"] |= {f"judge.{name}": "no judge was run" for name in CRITERIA}
     flexible, rows = flexibility.measure(run, {name: about for name, about in systems.items() if about["status"] == "done"}, training)
     found |= {
         "test_hash": sha256_file(run.test_file),
         "task": task.name,
         "systems": systems,
         "flexibility": flexible,
-        "judge": judgement(summary.parent),
+        "judge": judged,
         "seeds": seeds.spread(run, systems, evaluation.primary),
     }
     found["settings"] |= {

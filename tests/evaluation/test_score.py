@@ -120,3 +120,8 @@ def test_trivial_systems_are_not_tested_against_each_other():
     three = {"model": answers(["a"]), "echo": answers(["b"]), "constant": answers(["c"])}
     pairs = score(items(["a"]), three, Settings(["rougeL"], resamples=50, trivial=["echo", "constant"])).summary["pairs"]
     assert [(row["a"], row["b"]) for row in pairs] == [("model", "echo"), ("model", "constant")]
+
+
+def test_semantic_similarity_without_a_model_is_refused():
+    with pytest.raises(ProfileError, match=r"evaluation\.embedding"):
+        score([Item("1", "a")], {"s": [Given("1", "a")]}, Settings(["rougeL", "semantic"]))
