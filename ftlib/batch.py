@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ class Report:
     done: list[str] = field(default_factory=list)  # notebooks executed
     skipped: list[str] = field(default_factory=list)  # notebooks with nothing to do
     findings: dict[str, str] = field(default_factory=dict)  # contestant -> why it is not in the comparison
+
+    def add(self, output: str, executed: bool) -> None:
+        """Note whether a notebook was executed or up to date."""
+        (self.done if executed else self.skipped).append(output)
 
     @property
     def code(self) -> int:
@@ -89,9 +94,7 @@ def run_profile(
     report = Report(run)
     with run.lock(take_over=take_over), _terminable(), relay(started):
         for group in _groups(stages(run)):
-            with ThreadPoolExecutor(max_workers=jobs) as pool:
-                for result in [pool.submit(_stage, run, stage, report, timeout) for stage in group]:
-                    result.result()
+            _together(run, group, report, timeout, jobs)
         _collect_findings(run, report)
         run.finish()
     report.seconds = time.monotonic() - started
@@ -109,15 +112,41 @@ def _groups(all_stages: list[Stage]) -> list[list[Stage]]:
     return groups
 
 
-def _stage(run: Run, stage: Stage, report: Report, timeout: float | None) -> None:
+def _together(run: Run, group: list[Stage], report: Report, timeout: float | None, jobs: int) -> None:
+    """Execute a group of stages, ``jobs`` of them at once, each in a process of its own so that an interrupt reaches it."""
+    if jobs <= 1 or len(group) == 1:
+        for stage in group:
+            report.add(stage.output, _stage(run, stage, timeout))
+        return
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            ended = [pool.submit(_in_child, run.path, stage.output, timeout, log.getEffectiveLevel()) for stage in group]
+            for stage, result in zip(group, ended, strict=True):
+                report.add(stage.output, result.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+def _in_child(path: Path, output: str, timeout: float | None, level: int) -> bool:
+    logging.basicConfig(format="%(message)s")
+    log.setLevel(level)
+    run = Run.open(path)
+    with _terminable():
+        return _stage(run, next(stage for stage in stages(run) if stage.output == output), timeout)
+
+
+def _stage(run: Run, stage: Stage, timeout: float | None) -> bool:
+    """Execute a stage's notebook where something in it is not up to date; returns whether it was executed."""
     output = run.path / "notebooks" / stage.output
     need = why_needed(run, stage)
     if need is None and not up_to_date(output, stage.notebook):
         need = f"{stage.output} is not there" if not output.exists() else "the notebook has changed"
     if need is None:
         log.info("%s: skipped, nothing to do", stage.output)
-        report.skipped.append(stage.output)
-        return
+        return False
     log.info("%s: executing (%s)", stage.output, need)
     parameters = {"PROFILE": str(run.path / "profile.yaml"), "RUN": str(run.path), **stage.parameters()}
     started = time.monotonic()
@@ -130,7 +159,7 @@ def _stage(run: Run, stage: Stage, report: Report, timeout: float | None) -> Non
 
         failure_report(run, run.contestant(stage.contestant), "failed", str(failure))
     log.info("%s: done in %.0f s", stage.output, time.monotonic() - started)
-    report.done.append(stage.output)
+    return True
 
 
 def _collect_findings(run: Run, report: Report) -> None:
