@@ -113,7 +113,9 @@ def _finding(material: Material, name: str) -> Finding:
     rivals = untrained_as_good(material, tuned)
     if rivals:
         worst = [f"{_label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
-        return Finding(name, "do not fine-tune", f"It beats its base by {gain} {unit}, but so does what needs no training: {listed(worst)}.")
+        return Finding(
+            name, "do not fine-tune", f"It beats its base by {gain} {unit}, but what needs no training does as well or better: {listed(worst)}."
+        )
     return Finding(name, "fine-tuning helps", f"Tuned beats its base by {gain} {unit}, and everything that needs no training.")
 
 
@@ -141,13 +143,15 @@ def _headline(material: Material, findings: list[Finding]) -> str:
     if helped:
         best = next((s for s in ranked(material, trivial=False) if s.removesuffix(".tuned") in helped), order[0])
         return f"Fine-tuning is worth it for {listed(helped)}; the best of them is {best}."
-    if "do not fine-tune" in decisions:
+    against = [f.contestant for f in findings if f.decision == "do not fine-tune"]
+    if against:
         best = order[0]
-        return (
-            f"Do not fine-tune: the best system is {_label(best)}."
-            if material.state(best) != "tuned"
-            else f"Do not fine-tune: nothing shows that {best} is worth more than what needs no training."
-        )
+        owner = best.removesuffix(".tuned")
+        if material.state(best) == "tuned" and owner not in against:
+            return f"Do not fine-tune {listed(against)}; the best system is {best}, which was not trained here."
+        if material.state(best) == "tuned":
+            return f"Do not fine-tune: {best} has the best figure, but nothing shows that it is worth more than what needs no training."
+        return f"Do not fine-tune: the best system is {_label(best)}."
     if "too few items to tell" in decisions:
         return f"Too few items to tell: {material.n} items do not show whether fine-tuning helps."
     return f"Nothing was tuned and tested; the best system is {_label(order[0])}."

@@ -36,6 +36,8 @@ SETTINGS: dict[str, Any] = {
     "svg.fonttype": "path",
     "text.parse_math": False,
     "axes.formatter.useoffset": False,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.08,
     "axes.unicode_minus": True,
 }
 
@@ -73,7 +75,9 @@ def log_ticks(axis: Any) -> None:
     low, high = axis.get_view_interval()
     steps = (1, 2, 3, 4, 5, 6, 7, 8, 9) if high / low < 5 else (1, 2, 5) if high / low < 100 else (1,)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    axis.set_major_locator(FixedLocator([step * 10.0**power for power in range(first, last + 1) for step in steps if low <= step * 10.0**power <= high]))
+    axis.set_major_locator(
+        FixedLocator([step * 10.0**power for power in range(first, last + 1) for step in steps if low <= step * 10.0**power <= high])
+    )
     axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -7,53 +7,55 @@ from ftlib.comparison.charts.style import MARKERS, colours, figure, title
 from ftlib.comparison.criteria import training as training_table
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import unit_of
-from ftlib.comparison.table import Figure
+from ftlib.comparison.table import Figure, listed
 
 
 def time_and_memory(material: Material) -> Drawing | None:
-    """Quality against training time, and against peak memory."""
+    """Quality against training time, and against peak memory; only those of the two that were recorded."""
     rows = {str(row["contestant"]): row for row in training_table(material).rows if f"{row['contestant']}.tuned" in material.scored}
-    if not rows:
+    figures = {
+        key: {name: cell.value for name, row in rows.items() if isinstance(cell := row[key], Figure) and cell.value} for key in ("wall", "memory")
+    }
+    shown = [key for key in ("wall", "memory") if figures[key]]
+    if not shown:
         return None
-    made, axes = figure(3.9, 2, sharey=True)
-    shown: dict[str, int] = {"wall": 0, "memory": 0}
+    longest = max(figures["wall"].values(), default=0)
+    unit, scale = ("minutes", 60) if longest > 300 else ("seconds", 1)
+    labels = {"wall": f"training, wall time [{unit}]", "memory": "peak memory [GB]"}
+    made, axes = figure(3.9, len(shown), sharey=True, squeeze=False)
     for (name, colour), marker in zip(colours(list(rows)).items(), MARKERS * 9, strict=False):
         value = material.systems[f"{name}.tuned"]["metrics"][material.primary]["value"]
-        for ax, key in zip(axes, ("wall", "memory"), strict=True):
-            cell = rows[name][key]
-            if isinstance(cell, Figure) and cell.value is not None:
-                shown[key] += 1
+        for ax, key in zip(axes[0], shown, strict=True):
+            if name in figures[key]:
                 ax.plot(
-                    cell.value / (60 if key == "wall" else 1),
+                    figures[key][name] / (scale if key == "wall" else 1),
                     value,
                     marker=marker,
                     color=colour,
                     markersize=9,
                     linestyle="none",
-                    label=name if key == "wall" else None,
+                    label=name,
                 )
-    for ax, key, label in zip(axes, ("wall", "memory"), ("training, wall time [minutes]", "peak memory [GB]"), strict=True):
-        ax.set_xlabel(label)
-        ax.margins(0.2)
-        ax.set_xlim(left=0)
-        if not shown[key]:
-            ax.annotate("n/a: not measured", (0.5, 0.5), xycoords="axes fraction", ha="center")
-    axes[0].set_ylabel(f"{material.primary} of the tuned system [{unit_of(material) or 'score'}]")
-    made.legend(loc="outside lower center", ncols=4, fontsize=9)
-    times = {name: cell.value for name, row in rows.items() if isinstance(cell := row["wall"], Figure) and cell.value is not None}
-    if not times:
-        text = "What training bought: no time was recorded"
-    else:
-        fast = min(times, key=lambda name: times[name])
-        text = f"{fast} trains fastest: {times[fast] / 60:.1f} minutes" if len(times) > 1 else f"{fast} trained for {times[fast] / 60:.1f} minutes"
+    for ax, key in zip(axes[0], shown, strict=True):
+        ax.set_xlabel(labels[key])
+        ax.margins(y=0.25)
+        ax.set_xlim(0, max(figures[key].values()) / (scale if key == "wall" else 1) * 1.2)
+    axes[0][0].set_ylabel(f"{material.primary} of the tuned system [{unit_of(material) or 'score'}]")
+    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    made.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=9)
+    text = _fastest(figures["wall"], unit, scale)
     title(made, text)
-    missing = [name for name, row in rows.items() if not (isinstance(row["memory"], Figure) and row["memory"].known)]
-    return Drawing(
-        made,
-        text,
-        "Further left is faster or smaller, higher is better. Compare only where the device is the same."
-        + (f" The memory of {', '.join(missing)} is not known." if missing else ""),
-    )
+    missing = [name for name in rows if name not in figures["memory"]]
+    reading = "Further left is faster or smaller, higher is better. Compare only where the device is the same."
+    return Drawing(made, text, reading + (f" The memory of {listed(missing)} is not known." if missing else ""))
+
+
+def _fastest(times: dict[str, float], unit: str, scale: float) -> str:
+    """The finding: who trained fastest."""
+    if not times:
+        return "What memory bought: no time was recorded"
+    fast = min(times, key=lambda name: times[name])
+    return f"{fast} {'trains fastest:' if len(times) > 1 else 'trained for'} {times[fast] / scale:.1f} {unit}"
 
 
 def learning_curves(material: Material) -> Drawing | None:
