@@ -111,7 +111,9 @@ def _formatting(commands: Any) -> None:
     sub.add_argument("--provider")
     sub.add_argument("--epochs", type=float)
     sub.add_argument("--gpu", default="t4")
-    sub.add_argument("--prices", type=Path, help="a price file of your own, over the built-in one")
+    sub.add_argument(
+        "--prices", type=Path, help="a price file of your own, over the built-in one (FTLIB_OLD_PRICE_DAYS sets from which age a price is warned of)"
+    )
     _overrides(sub)
 
 

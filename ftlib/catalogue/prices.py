@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ftlib.profile import Strict, builtin_names, convert, nearest, read_yaml
 log = logging.getLogger("ftlib")
 Unit = Literal["training_token", "input_token", "cached_input_token", "output_token", "gpu_hour", "minimum_charge", "hosting_minute"]
 OLD_AFTER_DAYS = 180
+OLD_AFTER = "FTLIB_OLD_PRICE_DAYS"  # the environment variable that sets another age
 
 
 class UnknownPrice(ProfileError):
@@ -61,10 +63,10 @@ class Price:
         """Days since the row was last seen to hold."""
         return ((today or datetime.date.today()) - datetime.date.fromisoformat(self.date)).days
 
-    def warning(self, old_after_days: int = OLD_AFTER_DAYS) -> str | None:
-        """A sentence where the row is older than that, else None."""
+    def warning(self, old_after_days: int | None = None) -> str | None:
+        """A sentence where the row is older than that (FTLIB_OLD_PRICE_DAYS, or 180, unless given), else None."""
         age = self.age_days()
-        if self.usd == 0 or age <= old_after_days:
+        if self.usd == 0 or age <= (_old_after() if old_after_days is None else old_after_days):
             return None
         return f"the price of {self.provider} {self.model} {self.unit} is {age} days old ({self.date}, {self.source}); look it up again"
 
@@ -101,7 +103,7 @@ def _price(value: Any, where: str) -> Price:
 
 
 def find_price(
-    provider: str, model: str, unit: str, *, tuned: bool = False, file: str | Path | None = None, old_after_days: int = OLD_AFTER_DAYS
+    provider: str, model: str, unit: str, *, tuned: bool = False, file: str | Path | None = None, old_after_days: int | None = None
 ) -> Price:
     """The price of one unit of a model at a provider.
 
@@ -111,7 +113,7 @@ def find_price(
         unit: one of ``Unit``.
         tuned: of a fine-tune of the model, which may cost more than the model itself; an id that begins with ``ft:`` says so too.
         file: the user's own price file; its rows come before the built-in ones.
-        old_after_days: an older row is used, and logged as a warning.
+        old_after_days: an older row is used, and logged as a warning; FTLIB_OLD_PRICE_DAYS, or 180, unless given.
 
     Raises UnknownPrice with the row to add. The price of a tuned model is never taken from its base model's.
     """
@@ -139,6 +141,14 @@ def _newest(rows: Sequence[Price], model: str) -> Price | None:
 def _base_of(model: str) -> str:
     """ft:BASE:organisation:suffix:id -> BASE; anything else as it is."""
     return model.split(":")[1] if model.startswith("ft:") and model.count(":") >= 2 else model
+
+
+def _old_after() -> int:
+    """The age in days from which a price is warned of. Raises ProfileError where the environment's is no number."""
+    text = os.environ.get(OLD_AFTER, "").strip()
+    if text and not text.isdigit():
+        raise ProfileError(f"{OLD_AFTER} is {text!r}; it must be a number of days.")
+    return int(text) if text else OLD_AFTER_DAYS
 
 
 def example(provider: str, model: str, unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftlib.catalogue.prices import Price, find_price, read_prices
+from ftlib.catalogue.prices import Price, UnknownPrice, find_price, read_prices
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,10 @@ class Amount:
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.usd + other.usd, self.low + other.low, self.high + other.high)
+
+    def at_least(self, usd: float) -> Amount:
+        """The same, where no less than that is charged."""
+        return Amount(max(self.usd, usd), max(self.low, usd), max(self.high, usd))
 
     def data(self, key: str) -> dict[str, float]:
         """As JSON: ``key``, ``key_low``, ``key_high``."""
@@ -52,6 +56,13 @@ class Prices:
         self.used[price.provider, price.model, price.unit] = price
         expected, low, high = quantity
         return Amount(price.cost(expected), price.low * low / price.per, price.high * high / price.per)
+
+    def known(self, provider: str, model: str, unit: str) -> float:
+        """The price of one unit that not every provider has (minimum charge, hosting); 0 where the book has none."""
+        try:
+            return self.of(provider, model, unit, (1.0, 1.0, 1.0)).usd
+        except UnknownPrice:
+            return 0.0
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows that were used, as JSON."""

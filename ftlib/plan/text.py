@@ -51,6 +51,8 @@ def _training(report: Json) -> list[str]:
     ]
     if "billed_training_tokens" in report:
         lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {_dollars(report, 'training_cost_usd')}")
+    if "hosting_usd_per_hour" in report:
+        lines.append(f"hosting the tuned model: {_amount(report['hosting_usd_per_hour'])} dollars an hour, as long as it stands")
     if report.get("seconds") is not None:
         fits = {True: ", fits", False: ", does not fit", None: "" if report["gpu"] == "cpu" else ", may not fit"}[report["fits"]]
         took = f"{_time(report['seconds_low'])} to {_time(report['seconds_high'])}"
@@ -67,7 +69,7 @@ def _dollars(report: Json, key: str) -> str:
     """``2.97 dollars``, with its bounds where they differ; n/a where it is not known."""
     if key not in report:
         return "n/a"
-    low, high = report.get(f"{key}_low", report[key]), report.get(f"{key}_high", report[key])
+    low, high = (float(report.get(f"{key}_{bound}", report[key])) for bound in ("low", "high"))
     return f"{_amount(report[key])} dollars" + ("" if low == high else f" ({_amount(low)} to {_amount(high)})")
 
 

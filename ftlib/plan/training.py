@@ -54,6 +54,8 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: s
     billed = sum(tokens) * times
     slack = 0.0 if model.encoding else OTHER_TOKENIZER
     cost = prices.of(provider, served, "training_token", (billed, billed * (1 - slack), billed * (1 + slack)))
+    cost = cost.at_least(prices.known(provider, served, "minimum_charge"))
+    hosting = prices.known(provider, served, "hosting_minute")
     report = {
         "examples": len(rows),
         "epochs": times,
@@ -65,6 +67,7 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: s
             f"{sum(tokens):,} tokens in {len(rows):,} examples (contents, 4 a message, 1 an example) x {times} epochs = {billed:,} billed",
             *([] if epochs else [f"{times} epochs are what the service chooses for {len(rows)} examples"]),
         ],
+        **({"hosting_usd_per_hour": hosting * 60} if hosting else {}),
         "na": {"steps": "the service chooses the batch size"},
     }
     return report, cost

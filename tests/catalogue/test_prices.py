@@ -73,6 +73,17 @@ def test_an_old_price_is_used_with_a_warning_that_says_how_old(tmp_path: Path, c
     assert "200 days old" in caplog.text
 
 
+def test_the_age_that_is_old_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    price = find_price("openai", GPT, "training_token")
+    monkeypatch.setenv("FTLIB_OLD_PRICE_DAYS", str(price.age_days()))
+    assert price.warning() is None
+    monkeypatch.setenv("FTLIB_OLD_PRICE_DAYS", "0")
+    assert "days old" in (price.warning() or "")
+    monkeypatch.setenv("FTLIB_OLD_PRICE_DAYS", "soon")
+    with pytest.raises(ProfileError, match="must be a number of days"):
+        price.warning()
+
+
 def test_the_newest_row_counts(tmp_path: Path) -> None:
     own = tmp_path / "prices.yaml"
     row = {"provider": "p", "model": "m", "unit": "input_token", "source": "x"}

@@ -173,6 +173,16 @@ def test_epochs_prices_and_a_judge_of_a_profile(tmp_path: Path) -> None:
     assert dear["judge_cost_usd"] > 0
 
 
+def test_minimum_charge_and_hosting_count_where_they_are_known(tmp_path: Path) -> None:
+    own, path = tmp_path / "prices.yaml", chat_file(tmp_path / "train.jsonl")
+    rows = [("minimum_charge", 7), ("hosting_minute", 0.05)]
+    own.write_text("".join(f"- {{provider: openai, model: {GPT}, unit: {unit}, usd: {usd}, date: 2026-11-20, source: mine}}\n" for unit, usd in rows))
+    found = estimate(path, model=GPT, prices=own)
+    assert found["training_cost_usd"] == found["training_cost_usd_low"] == 7
+    assert found["hosting_usd_per_hour"] == pytest.approx(3)
+    assert "3.00 dollars an hour" in estimate_text(found)
+
+
 def test_an_unknown_price_in_a_profile_leaves_the_others_standing() -> None:
     overrides = [*TINY, "contestants.gpt-4o-mini.provider=nebius", "contestants.gpt-4o-mini.model=llama-3.1-8b"]
     found = estimate("hosted", overrides=overrides)
