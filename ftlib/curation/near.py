@@ -24,7 +24,7 @@ LEARN_FROM = 8192  # rows whose words tell which are common
 COMMON = 64  # so many of them do not count for candidates,
 COMMON_FROM = 400  # if they stand there more often than this
 SMALL = 64  # a bucket up to this size is looked at together with all others
-ALL_PAIRS = 512  # rows of a crowded bucket that are compared with as many others at a time
+LEADERS = 200  # rows of a larger one that are compared with all of its others
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -125,13 +125,14 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
 def near_pairs(features: Features, text: Callable[[int], str], threshold: float, side: I64 | None = None) -> list[tuple[int, int, float]]:
     """Pairs (i, j, similarity), i < j, whose contents are at least ``threshold`` similar and not equal.
 
-    Of rows with equal contents only the first takes part. With ``side`` given, only pairs of different sides count, and the
+    Of rows with equal contents only the first takes part. Where more than SMALL rows are alike not all pairs of them are
+    named, but enough to connect them. With ``side`` given, only pairs of different sides count, and the
     first of each side takes part. ``text`` gives a row's content.
     """
     firsts = _first_of_each(features.contents, side)
     found: dict[tuple[int, int], float] = {}
     sets: dict[int, frozenset[str]] = {}
-    for pairs in _candidates(features.signatures[firsts], threshold):
+    for pairs in _candidates(features.signatures[firsts], threshold, None if side is None else side[firsts]):
         for i, j in firsts[pairs].tolist():
             a, b = (i, j) if i < j else (j, i)
             if (a, b) in found or (side is not None and side[a] == side[b]) or features.contents[a] == features.contents[b]:
@@ -151,7 +152,7 @@ def _first_of_each(keys: U64, side: I64 | None) -> I64:
     return np.sort(np.unique(marked, return_index=True)[1]).astype(np.int64)
 
 
-def _candidates(signatures: U32, threshold: float) -> Iterable[I64]:
+def _candidates(signatures: U32, threshold: float, side: I64 | None) -> Iterable[I64]:
     """Arrays of pairs that share a band and whose signatures make the threshold plausible."""
     enough = max(0.0, threshold - 0.3) * PERMUTATIONS
     width = 4 if threshold >= 0.7 else 2
@@ -173,20 +174,30 @@ def _candidates(signatures: U32, threshold: float) -> Iterable[I64]:
                 pairs = np.stack([order[part], order[part + distance]], axis=1)
                 yield pairs[(signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).sum(axis=1) >= enough]
         for start, size in zip(starts[sizes > SMALL].tolist(), sizes[sizes > SMALL].tolist(), strict=True):
-            yield from _bucket_pairs(order[start : start + size], signatures, enough)
+            yield from _crowd_pairs(np.sort(order[start : start + size]), signatures, enough, threshold * PERMUTATIONS, side)
 
 
-def _bucket_pairs(members: I64, signatures: U32, enough: float) -> Iterable[I64]:
-    """Plausible pairs of one bucket, block by block so that a huge bucket stays small in memory."""
-    for start in range(0, len(members), ALL_PAIRS):
-        rows = members[start : start + ALL_PAIRS]
-        for other in range(start, len(members), ALL_PAIRS):
-            columns = members[other : other + ALL_PAIRS]
-            same = sum((signatures[rows, k][:, None] == signatures[columns, k][None, :]).astype(np.uint8) for k in range(PERMUTATIONS))
-            a, b = np.nonzero(np.asarray(same) >= enough)
-            keep = rows[a] < columns[b] if other == start else np.ones(len(a), bool)
-            if keep.any():
-                yield np.stack([rows[a[keep]], columns[b[keep]]], axis=1)
+def _crowd_pairs(members: I64, signatures: U32, enough: float, alike: float, side: I64 | None) -> Iterable[I64]:
+    """Plausible pairs of a crowded bucket, without comparing all with all: leaders with everybody.
+
+    The first row leads; rows that are as alike as the threshold follow it and lead no more; then the next row leads, up to
+    LEADERS of them. So near-identical texts by the ten thousand cost one look each, and are still connected. With sides,
+    each side has leaders of its own, since only pairs across sides count.
+    """
+    for this in [None] if side is None else np.unique(side[members]).tolist():
+        free = np.ones(len(members), bool) if side is None else side[members] == this
+        for _ in range(LEADERS):
+            at = int(free.argmax())
+            if not free[at]:
+                break
+            same = (signatures[members] == signatures[members[at]]).sum(axis=1)
+            near = same >= enough
+            near[at] = False
+            if near.any():
+                others = members[near]
+                yield np.stack([np.full(len(others), members[at]), others], axis=1)
+            free &= same < alike
+            free[at] = False
 
 
 def components(count: int, *edges: Iterable[tuple[Any, ...]]) -> I64:

@@ -15,6 +15,7 @@ import msgspec
 from ftlib.curation.near import Features, FeatureWriter
 from ftlib.curation.parallel import cores
 from ftlib.curation.records import Record
+from ftlib.progress import bar
 
 BLOCK = 2048  # rows that are read back together
 FAR = 16 << 20  # bytes between the first and the last of them, above which they are read one by one
@@ -63,8 +64,14 @@ class Spool:
     @cached_property
     def features(self) -> Features:
         """What duplicates are found by."""
-        blocks = (([row.title for row in rows], [row.content for row in rows]) for rows in self._blocks(range(len(self))))
-        return FeatureWriter().write(blocks, cores())
+        with bar(desc="comparing", unit=" rows", total=len(self)) as progress:
+
+            def blocks() -> Iterator[tuple[list[str], list[str]]]:
+                for rows in self._blocks(range(len(self))):
+                    progress.update(len(rows))
+                    yield [row.title for row in rows], [row.content for row in rows]
+
+            return FeatureWriter().write(blocks(), cores())
 
     def row(self, index: int) -> Record:
         """One row by its place."""

@@ -22,6 +22,7 @@ from ftlib.curation.split import OUT, SIDES, assign, sizes
 from ftlib.curation.spool import Spool
 from ftlib.errors import DataError
 from ftlib.files import atomic_path, write_json, write_jsonl
+from ftlib.runs import versions
 
 if TYPE_CHECKING:
     from ftlib.runs import Run
@@ -165,6 +166,7 @@ def curate_run(run: Run) -> None:
         "recipes": {name: r.load_recipe(name).plain() for name in named}, "train_on": recipes, "held_out": data.held_out,
         "fields": [data.id_field, data.title_field, data.content_field], "seed": profile.seed, "asked": asked,
         "limit": data.limit, "max_bad_share": data.max_bad_share,
+        "versions": {name: version for name, version in versions().items() if name in ("numpy", "tiktoken")},
     }
     outputs = [run.curated / name for name in FILES]
     outputs += [run.curated / "transfer.jsonl"] if data.held_out else []

@@ -103,14 +103,19 @@ def test_near_pairs_are_those_of_an_all_pairs_comparison(threshold: float) -> No
     assert len(expected) > 5
 
 
-def test_a_crowded_bucket_gives_the_same_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"{sentence(1, 30)} variant{n}" for n in range(150)]
+@pytest.mark.parametrize("small", [4, 64, 500])
+def test_a_crowd_is_connected_and_its_leak_found_without_comparing_all(monkeypatch: pytest.MonkeyPatch, small: int) -> None:
+    monkeypatch.setattr(near, "SMALL", small)
+    texts = [f"{sentence(group, 30)} variant{n}" for n in range(150) for group in (1, 2)] + [sentence(n, 30) for n in range(10, 40)]
     features = features_of(texts, texts)
-    whole = near_pairs(features, texts.__getitem__, 0.8)
-    assert len(whole) == 150 * 149 // 2
-    monkeypatch.setattr(near, "SMALL", 4)
-    monkeypatch.setattr(near, "ALL_PAIRS", 16)
-    assert near_pairs(features, texts.__getitem__, 0.8) == whole
+    pairs = near_pairs(features, texts.__getitem__, 0.8)
+    groups = components(len(texts), pairs)
+    assert set(groups[:300:2]) == {0}
+    assert set(groups[1:300:2]) == {1}
+    assert groups[300:].tolist() == list(range(300, 330))
+    side = np.array([n < 290 for n in range(len(texts))], np.int64)
+    found = {index for a, b, _ in near_pairs(features, texts.__getitem__, 0.8, side) for index in (a, b)}
+    assert set(range(290, 300)) <= found
 
 
 def test_keys_and_hashes() -> None:
