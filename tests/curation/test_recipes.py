@@ -202,3 +202,11 @@ def test_duplicates(tmp_path: Path) -> None:
         funnel = curate(path, recipe=str(tmp_path / "mine.yaml"), out=tmp_path / "out", train=0.8, valid=0, test=0.2)
         dropped[by] = funnel["steps"][0]["rows_in"] - funnel["steps"][0]["rows_out"]
     assert dropped == {"pair": 1, "content": 2, "near": 3}
+
+
+def test_the_list_of_steps_names_each_with_all_its_parameters() -> None:
+    lines = (Path(r.__file__).parent.parent / "recipes" / "README.md").read_text("utf-8").splitlines()
+    for name, kind in r.KINDS.items():
+        line = next(line for line in lines if line.startswith("| `") and f"`{name}`" in line.split("|")[1])
+        for parameter in kind.__struct_fields__:
+            assert f"`{parameter}" in line, f"{name}: {parameter}"
