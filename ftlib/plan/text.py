@@ -69,7 +69,8 @@ def _dollars(report: Json, key: str) -> str:
     """``2.97 dollars``, with its bounds where they differ; n/a where it is not known."""
     if key not in report:
         return "n/a"
-    low, high = (float(report.get(f"{key}_{bound}", report[key])) for bound in ("low", "high"))
+    amount: float = report[key]
+    low, high = (report.get(f"{key}_{bound}", amount) for bound in ("low", "high"))
     return f"{_amount(report[key])} dollars" + ("" if low == high else f" ({_amount(low)} to {_amount(high)})")
 
 
