@@ -8,8 +8,8 @@ from ftlib.evaluation import answer_run, score_run
 from ftlib.files import write_json, write_jsonl
 from ftlib.formatting import format_run
 from ftlib.runs import Run
-from reliability import chain
-from reliability.payloads import PAYLOADS
+from tests.reliability import chain
+from tests.reliability.payloads import PAYLOADS
 
 ROWS = [{"id": name, "title": text, "content": text} for name, text in PAYLOADS.items()]
 IDS = [{"id": text, "title": f"a title {number}", "content": "plain"} for number, text in enumerate(["=1+1", "../../x", "<b>1</b>", "a\x1b[31mb"])]

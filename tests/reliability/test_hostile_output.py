@@ -14,8 +14,8 @@ import pytest
 from ftlib.comparison.workbook.cells import clean, utf16
 from ftlib.files import read_json, read_jsonl
 from ftlib.runs import Run
-from reliability import hostile_run
-from reliability.payloads import ATTACK, PAYLOADS, RUN_ME
+from tests.reliability import hostile_run
+from tests.reliability.payloads import ATTACK, PAYLOADS, RUN_ME
 
 TELLTALE = re.compile(r"attacker|cmd\||SUM\(1,2\)|^=?[+-]?[12]\+|A1:A9|calc|notepad", re.IGNORECASE)
 ACTIVE = {"script", "iframe", "object", "embed", "meta", "base", "form", "link", "svg", "animate"}

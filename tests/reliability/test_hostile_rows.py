@@ -16,8 +16,8 @@ from ftlib.evaluation.recorded import training_texts
 from ftlib.files import read_json, read_jsonl
 from ftlib.formatting.check import check_file
 from ftlib.formatting.destinations import find_destination
-from reliability.malformed import KINDS, make_file
-from reliability.payloads import PAYLOADS
+from tests.reliability.malformed import KINDS, make_file
+from tests.reliability.payloads import PAYLOADS
 
 FILES = int(os.environ.get("FTLIB_FILES", "60"))
 CHAT, LOCAL = find_destination("openai")[0], find_destination("local")[0]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ftlib.files import TEMPORARY, write_json
-from reliability import chain
-from reliability.killing import rehearse
+from tests.reliability import chain
+from tests.reliability.killing import rehearse
 
 KILLS = int(os.environ.get("FTLIB_KILLS", "18"))  # in all rooms together
 ROOMS = list(chain.ROOMS)

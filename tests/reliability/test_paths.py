@@ -15,7 +15,7 @@ from ftlib.errors import DataError, FtlibError, ProfileError
 from ftlib.formatting.task import load_task
 from ftlib.profile import load_profile
 from ftlib.runs import Run
-from reliability.names import NAMES
+from tests.reliability.names import NAMES
 
 
 def short(name: str) -> str:

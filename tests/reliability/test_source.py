@@ -10,7 +10,7 @@ import pytest
 import ftlib
 from ftlib.errors import ProfileError
 from ftlib.profile import load_profile
-from reliability.rules import findings
+from tests.reliability.rules import findings
 
 PACKAGE = Path(ftlib.__file__).parent
 NOTEBOOKS = sorted((PACKAGE.parent / "notebooks").glob("*.ipynb"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sandbox.stubs import StubEngine
+from tests.training.sandbox.stubs import StubEngine
 
 from ftlib.files import write_jsonl
 from ftlib.formatting.rows import chat_row
@@ -16,7 +16,7 @@ from ftlib.profile import Contestant, Profile
 from ftlib.runs import Run
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
-from hosted.helpers import KEY, QUICK, TASK, MakeRun, MakeTrainer, records
+from tests.training.hosted.helpers import KEY, QUICK, TASK, MakeRun, MakeTrainer, records
 
 
 @pytest.fixture

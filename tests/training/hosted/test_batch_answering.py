@@ -8,7 +8,7 @@ import pytest
 
 from ftlib.errors import BudgetExceeded, Refused
 from ftlib.training.sandbox.server import Sandbox
-from hosted.helpers import MakeRun, MakeTrainer, prompts
+from tests.training.hosted.helpers import MakeRun, MakeTrainer, prompts
 
 
 def test_a_batch_gives_the_same_answers_at_half_the_price(sandbox: Sandbox, make_trainer: MakeTrainer, paid: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from ftlib.files import read_json
 from ftlib.training.hosted.creation import Intent
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
-from hosted.helpers import MakeRun, MakeTrainer
+from tests.training.hosted.helpers import MakeRun, MakeTrainer
 
 FAULTS = ["reset", "reset-after-commit", "close-after-commit", "500", "500-after-commit", "502-html", "503-retry-after", "429-ms", "stall",
           "stall-first", "drip", "drip-head", "truncated", "html", "empty-object", "empty-body", "malformed", "json-list", "not-utf8", "none"]

@@ -13,7 +13,7 @@ from ftlib.training.hosted.provider import load_provider
 from ftlib.training.hosted.service import connect
 from ftlib.training.hosted.starting import job_request
 from ftlib.training.sandbox.server import Sandbox
-from hosted.helpers import KEY, MakeRun, MakeTrainer, prompts
+from tests.training.hosted.helpers import KEY, MakeRun, MakeTrainer, prompts
 
 SETTINGS = {"model": "m", "epochs": 2, "batch": None, "lr_multiplier": 0.5, "seed": 7}
 FILES = {"train": "file-1", "valid": "file-2"}

@@ -19,7 +19,7 @@ from ftlib.errors import FtlibError, Refused
 from ftlib.training.hosted.keys import Key, find_key
 from ftlib.training.hosted.provider import Provider, load_provider
 from ftlib.training.sandbox.server import Sandbox
-from hosted.helpers import KEY, MakeRun, MakeTrainer, prompts
+from tests.training.hosted.helpers import KEY, MakeRun, MakeTrainer, prompts
 
 PROVIDER = Provider(name="p", base_url="https://x", key_env=["FIRST_KEY", "SECOND_KEY"])
 

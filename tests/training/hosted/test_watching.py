@@ -18,7 +18,7 @@ from ftlib.training.hosted.provider import Can, Provider
 from ftlib.training.hosted.watching import JobFile, times, watch
 from ftlib.training.hosted.wire import Wire
 from ftlib.training.sandbox.server import Sandbox
-from hosted.helpers import MakeRun, MakeTrainer
+from tests.training.hosted.helpers import MakeRun, MakeTrainer
 
 HOUR = 3600.0
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from ftlib.training.sandbox.server import Sandbox
-from sandbox.stubs import StubEngine
+from tests.training.sandbox.stubs import StubEngine
 
 KEY = "sk-test-0123456789"
 

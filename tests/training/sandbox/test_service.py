@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from ftlib.training.sandbox.server import Sandbox
-from sandbox.conftest import KEY, connect, rows
-from sandbox.stubs import StubEngine
+from tests.training.sandbox.conftest import KEY, connect, rows
+from tests.training.sandbox.stubs import StubEngine
 
 
 def upload(client: openai.OpenAI, data: bytes | None = None, name: str = "train.jsonl") -> str:
