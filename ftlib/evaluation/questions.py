@@ -148,4 +148,5 @@ def asking_settings(run: Run, contestant: Contestant, trainer: Trainer) -> dict[
     own = {"models": run.profile.models.get(contestant.model), "provider": run.profile.providers.get(contestant.provider or "")}
     seed = run.profile.seed if contestant.seed is None else contestant.seed
     identity = {key: known.get(key) for key in ("model", "revision", "build", "provider")}
-    return {**{key: plain[key] for key in keys}, "own": own, "seed": seed, "identity": identity}
+    versions = known.get("versions") if contestant.trainer == "local" else None  # a newer client is no reason to pay for answers again
+    return {**{key: plain[key] for key in keys}, "own": own, "seed": seed, "identity": identity, "versions": versions}

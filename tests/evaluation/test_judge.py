@@ -14,7 +14,7 @@ from ftlib.evaluation.judge import judge_run, judge_text, prompts
 from ftlib.evaluation.judge.human import agreement
 from ftlib.evaluation.judge.verdicts import Verdict, control, length_controlled, tally
 from ftlib.files import read_json
-from ftlib.training.trainer import Answer
+from ftlib.training.trainer import Answer, trainer_for
 
 
 class Judge:
@@ -229,3 +229,15 @@ def test_a_judge_of_the_same_family_is_warned_of(judged):
     assert "may favour" in go(longer, pairs=2, model="llama-judge")["family_warning"]
     assert go(longer, pairs=2, model="gpt-judge")["family_warning"] is None
     assert "not known" in go(longer, pairs=2, model="somebody")["family_warning"]
+
+
+@pytest.mark.slow
+def test_a_model_on_this_machine_can_be_the_judge(judged, monkeypatch):
+    """A model that knows nothing cannot be read, and its controls say so; the way there is the real one."""
+    from ftlib.training.local.tiny import build_tiny
+
+    run, _, _ = judged
+    monkeypatch.setattr("ftlib.evaluation.judge.record.trainer_for", trainer_for)
+    found = judge_run(run.path, provider="local", model=str(build_tiny("tiny-micro")), pairs=2, systems=("one.tuned", "one.base"))
+    assert (found["status"], found["n"], found["unparsable"], found["trusted"]) == ("done", 2, 2, False)
+    assert len((run.path / "scores" / "judge-record.jsonl").read_text().splitlines()) == 2 * (2 + 2 + 2) + 4 + 4  # controls, pairs and marks

@@ -20,7 +20,7 @@ def as_contestant(judge: Judge) -> Contestant:
     """The judge as a contestant with nothing to train, so that it is asked, paid for and capped as they are."""
     decoding = Decoding(temperature=0.0)
     if judge.provider == "local":
-        return Contestant(name=NAME, trainer="local", model=judge.model, decoding=decoding)
+        return Contestant(name=NAME, trainer="local", model=judge.model, existing=judge.model, decoding=decoding)
     return Contestant(name=NAME, trainer="hosted", provider=judge.provider, existing=judge.model, decoding=decoding)
 
 
@@ -43,7 +43,7 @@ def replies(run: Run, judge: Judge, prompts: Sequence[Prompt], path: Path) -> di
                 closing(trainer_for(run, contestant)) as trainer,
                 bar(desc="judge", total=len(prompts), initial=len(prompts) - len(left)) as progress,
             ):
-                for position, answer in trainer.ask(left, tuned=contestant.existing is not None):
+                for position, answer in trainer.ask(left, tuned=contestant.trainer == "hosted"):
                     prompt = left[position]
                     log.append(
                         {
