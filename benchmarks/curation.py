@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -157,7 +156,7 @@ def main() -> None:
 
     from ftlib.runs import machine, versions
 
-    result = {"rows": arguments.rows, "machine": machine(), "versions": versions(), "python": platform.python_version(), "seed_readme": {}, "scale": {}}
+    result: dict[str, Any] = {"rows": arguments.rows, "machine": machine(), "versions": versions(), "seed_readme": {}, "scale": {}}
     result["machine"].pop("free_disk_bytes")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)

@@ -19,12 +19,14 @@ SENTENCES = 60_000
 def vocabulary(seed: int) -> list[str]:
     """40,000 words: some hundred real ones, often used, and invented ones, rarely used."""
     rng = random.Random(seed)
-    common = (
-        "the of and a to in is for with this that on as it by from are an be or at you your will can has have not but all more his her their new one who how "
-        "book author edition review music work life world story history guide features design quality easy use made size color black white steel cotton "
-        "includes perfect great time years people family children art american best collection series pages copyright introduction university press readers"
-    ).split()
-    parts = ["ba", "con", "der", "el", "fi", "gra", "hon", "in", "jo", "ker", "lan", "mar", "nor", "ol", "per", "qui", "ran", "ste", "tor", "un", "ver", "wil"]
+    common = ["the", "of", "and", "a", "to", "in", "is", "for", "with", "this", "that", "on", "as", "it", "by", "from", "are", "an", "be",
+        "or", "at", "you", "your", "will", "can", "has", "have", "not", "but", "all", "more", "his", "her", "their", "new", "one", "who",
+        "how", "book", "author", "edition", "review", "music", "work", "life", "world", "story", "history", "guide", "features", "design",
+        "quality", "easy", "use", "made", "size", "color", "black", "white", "steel", "cotton", "includes", "perfect", "great", "time",
+        "years", "people", "family", "children", "art", "american", "best", "collection", "series", "pages", "copyright", "introduction",
+        "university", "press", "readers"]
+    parts = ["ba", "con", "der", "el", "fi", "gra", "hon", "in", "jo", "ker", "lan", "mar", "nor", "ol", "per",
+              "qui", "ran", "ste", "tor", "un", "ver", "wil"]
     ends = ["", "s", "ing", "ed", "er", "ly", "ion", "ment", "able", "y"]
     rare = {"".join(rng.choice(parts) for _ in range(rng.randint(1, 3))) + rng.choice(ends) for _ in range(60_000)}
     return common + sorted(rare)[:40_000]

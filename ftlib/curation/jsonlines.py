@@ -78,7 +78,8 @@ class RowParser:
         self._numbered = fields.id is None
         self._decode = msgspec.json.Decoder(msgspec.defstruct("Raw", kinds, rename=names)).decode
         self._names = names
-        self._keys = [f'"{name}"'.encode() for name in names.values()]
+        keys = [f'"{name}"'.encode() for name in names.values()]
+        self._keys = (keys[0], keys[1], keys[-1])
 
     def __call__(self, line: bytes, number: int) -> Record | Rejected:
         try:
@@ -87,10 +88,11 @@ class RowParser:
             return Rejected(number, "nested too deep", show(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return Rejected(number, self._reason(line, error), show(line))
-        if any(line.count(key) > 1 for key in self._keys) and self._repeats(line):
+        one, two, three = self._keys
+        if (line.count(one) > 1 or line.count(two) > 1 or line.count(three) > 1) and self._repeats(line):
             return Rejected(number, "duplicate key", show(line))
-        identity = number if self._numbered or raw.id is None or raw.id == "" else raw.id
-        return Record(str(identity), raw.title or "", raw.content or "")
+        identity = None if self._numbered else raw.id
+        return Record(str(number) if identity is None or identity == "" else str(identity), raw.title or "", raw.content or "")
 
     def _repeats(self, line: bytes) -> bool:
         """Whether one of our keys stands twice in the row itself (a value may spell like a key)."""

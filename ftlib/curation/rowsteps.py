@@ -19,6 +19,8 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
     """The function for a step; None for a step that must look across rows. ``counter`` gives an encoding's counter."""
     match step:
         case r.DropMissing():
+            if set(step.fields) == {"title", "content"}:
+                return lambda rows: [row for row in rows if row.title.strip() and row.content.strip()]
             return lambda rows: [row for row in rows if all(getattr(row, name).strip() for name in step.fields)]
         case r.UnescapeHtml():
             return lambda rows: change(rows, step.fields, lambda text: unescape(text, twice=step.twice))

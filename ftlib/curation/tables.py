@@ -23,10 +23,20 @@ def csv_header(stream: IO[bytes]) -> list[str]:
 
 def _reader(text: Any) -> Iterator[list[str]]:
     """A csv reader whose delimiter is what the header uses most of comma, semicolon and tab."""
-    head = text.readline()
+    head = text.readline(LONGEST_LINE)
     delimiter = max(",;\t", key=head.count)
     csv.field_size_limit(LONGEST_LINE)
-    return csv.reader(itertools.chain([head], text), delimiter=delimiter)
+    return csv.reader(itertools.chain([head], _lines(text)), delimiter=delimiter)
+
+
+def _lines(text: Any) -> Iterator[str]:
+    """Lines, of which an endless one comes as a short one that fits no header, so that it costs one row and no memory."""
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            while (rest := text.readline(LONGEST_LINE)) and not rest.endswith("\n"):
+                pass
+            line = f"line longer than {LONGEST_LINE >> 20} MiB\n"
+        yield line
 
 
 def read_csv(stream: IO[bytes], fields: Fields, where: Path | str) -> Batches:

@@ -192,6 +192,19 @@ def test_csv_keeps_every_value_a_text(tmp_path: Path) -> None:
     assert [r.reason for r in rejected] == ["another number of fields than the header", "invalid UTF-8", "NUL byte"]
 
 
+def test_csv_that_goes_wrong_costs_rows_and_little_memory(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("wb") as handle:
+        handle.write(b"title,content\na,b\n")
+        for _ in range(100):
+            handle.write(b"x" * (1 << 20))
+        handle.write(b'\nc,d\ne,"never closed\n' + b"f,g\n" * 5)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    records, rejected = load(tmp_path / "a.csv")
+    assert [(r.id, r.title) for r in records[:2]] == [("1", "a"), ("3", "c")]
+    assert rejected[0].text == "line longer than 16 MiB"
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024) < 150 << 20
+
+
 def test_parquet_keeps_every_value_a_text(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
