@@ -98,8 +98,12 @@ def _acquire(path: Path, me: dict[str, Any], take_over: bool) -> None:
                 continue
             _evict(path, holder, take_over)
             continue
-        with os.fdopen(descriptor, "w") as handle:
-            json.dump(me, handle)
+        try:
+            with os.fdopen(descriptor, "w") as handle:
+                json.dump(me, handle)
+        except OSError:  # a full disk; an empty lock would keep everybody out
+            path.unlink(missing_ok=True)
+            raise
         return
     raise RunLocked(f"{path.parent} is being opened by another process; try again in a moment.")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ftlib.runs import Run
+from ftlib.runs import Run, versions
 
 __all__ = ["compare_run", "compare_runs"]
 VERSION = 1  # of what is made from the same figures; raised when the page or the workbook changes
@@ -21,7 +21,9 @@ def compare_run(run: Run, weights: str | None = None) -> None:
     from ftlib.comparison.load import sources
 
     files = [run.path / "comparison.xlsx", run.path / "report.html", run.path / "report.md", run.path / "charts"]
-    with run.step("compare", inputs=sources(run), settings={"version": VERSION, "weights": weights}, outputs=files) as step:
+    drawn_with = {name: version for name, version in versions().items() if name in ("matplotlib", "xlsxwriter", "jinja2")}
+    settings = {"version": VERSION, "weights": weights, "versions": drawn_with}
+    with run.step("compare", inputs=sources(run), settings=settings, outputs=files) as step:
         if step.needed:
             from ftlib.comparison.load import load_run
 
