@@ -26,7 +26,7 @@ def _reader(text: Any) -> Iterator[list[str]]:
     head = text.readline(LONGEST_LINE)
     delimiter = max(",;\t", key=head.count)
     csv.field_size_limit(LONGEST_LINE)
-    return csv.reader(itertools.chain([head], _lines(text)), delimiter=delimiter)
+    return csv.reader(itertools.chain([head], _lines(text)), delimiter=delimiter, strict=True)
 
 
 def _lines(text: Any) -> Iterator[str]:
