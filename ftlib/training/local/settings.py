@@ -61,7 +61,7 @@ def settings_for(contestant: Contestant, *, tiny: bool, seed: int) -> TuneSettin
         tiny: whether the model is one that ftlib builds itself.
         seed: the run's, for a contestant without its own.
     """
-    open_ = {"lr": 4e-3, "batch": 8, "accumulate": 1} if tiny else {}
+    open_ = {"lr": 8e-3, "batch": 8, "accumulate": 1} if tiny else {}
     keys = ("epochs", "steps", "minutes", "early_stopping", "lr", "batch", "accumulate", "max_length", "quant")
     given = {key: getattr(contestant, key) for key in keys if getattr(contestant, key) is not None}
     lora = contestant.lora

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,10 @@ def config(loaded: Loaded, settings: TuneSettings, out: Path, steps: int) -> Any
     )  # fmt: skip
 
 
-def make_trainer(loaded: Loaded, settings: TuneSettings, config: Any, train: Any, valid: Any, tally: Tally, fingerprint: str, callback: Any) -> Any:
+def make_trainer(
+    loaded: Loaded, settings: TuneSettings, config: Any, train: Any, valid: Any, tally: Tally, fingerprint: str, callback: Any,
+    on_save: Callable[[], None] | None = None,
+) -> Any:  # fmt: skip
     """The trainer. It is made in a function because TRL (which Unsloth must patch first) takes seconds to import."""
     from transformers import PrinterCallback
     from trl import SFTTrainer  # imported now, because Unsloth replaces it
@@ -77,6 +80,8 @@ def make_trainer(loaded: Loaded, settings: TuneSettings, config: Any, train: Any
                     tally.save(folder)
                     seal(folder, fingerprint)
                     prune(root, settings.keep, best_step(self.state.log_history) if settings.early_stopping else None)
+                    if on_save is not None:
+                        on_save()
                 self.accelerator.wait_for_everyone()
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:

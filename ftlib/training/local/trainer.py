@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ftlib.catalogue import Model, find_model
+from ftlib.drive import pull, push
 from ftlib.errors import DataError, FtlibError, TrainingFailed
 from ftlib.files import read_json, read_jsonl, sha256_bytes, sha256_file, write_json
 from ftlib.formatting.task import Prompt
@@ -84,11 +85,20 @@ class LocalTrainer:
             raise DataError(f"{files['train']} holds no rows; there is nothing to train on.")
         inputs = {name: sha256_file(path) for name, path in files.items() if path.exists()}
         try:
-            tune(self.source, train, valid, self.tuning, self.folder, revision=self.revision, about={**about, "inputs": inputs})
+            pull(self.run, self.folder / "checkpoints")
+            tune(
+                self.source, train, valid, self.tuning, self.folder, revision=self.revision, about={**about, "inputs": inputs},
+                on_save=self._keep,
+            )  # fmt: skip
+            push(self.run, self.folder)
         except FtlibError:
             raise
         except OSError as error:
             raise TrainingFailed(f"{self.contestant.name}: {error.strerror or error} ({error.filename or self.folder}).") from error
+
+    def _keep(self) -> None:
+        """Copy the checkpoints to the drive, where the profile names one."""
+        push(self.run, self.folder / "checkpoints")
 
     def ask(self, prompts: Sequence[Prompt], *, tuned: bool) -> Iterator[tuple[int, Answer]]:
         """Answer prompts in batches of like length, yielding (position, answer). Raises TrainingFailed where no adapter is there."""

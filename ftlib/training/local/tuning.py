@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,15 @@ from ftlib.training.local.tally import Energy, Tally, peak_memory
 log = logging.getLogger("ftlib")
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What a caller wants to be told, and may ask for, while a training runs (see ``tune``)."""
+
+    on_event: Callable[[dict[str, Any]], None] | None
+    should_stop: Callable[[], bool] | None
+    on_save: Callable[[], None] | None
+
+
 def tune(
     source: str | Path,
     train: Sequence[Example],
@@ -32,6 +41,7 @@ def tune(
     about: Mapping[str, Any] | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    on_save: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """LoRA-tune a model, resumably.
 
@@ -43,6 +53,7 @@ def tune(
         about: fields put into training.json besides the measured ones (contestant, inputs).
         on_event: gets {step, steps, epoch, tokens, train_loss, train_accuracy, valid_loss, valid_accuracy} after every step
             and every evaluation (what was not measured then is None).
+        on_save: called when a checkpoint has been sealed in ``out/checkpoints``.
         should_stop: asked after every step; True ends the training there, with everything saved and ``stopped`` in the report.
 
     Returns what training.json holds. Raises Refused (before anything starts), DataError, MissingExtra or TrainingFailed.
@@ -55,8 +66,9 @@ def tune(
     done = finished(out, fingerprint)
     if done is not None:
         return done
+    hooks = Hooks(on_event, should_stop, on_save)
     try:
-        return _attempt(source, train, valid, settings, out, revision, about or {}, on_event, should_stop, fingerprint)
+        return _attempt(source, train, valid, settings, out, revision, about or {}, hooks, fingerprint)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -68,7 +80,7 @@ def tune(
     if smaller.batch * smaller.accumulate != settings.batch * settings.accumulate:  # an odd batch: other steps, so other checkpoints
         fingerprint = identity(source, revision, train, valid, smaller)
     try:
-        return _attempt(source, train, valid, smaller, out, revision, about or {}, on_event, should_stop, fingerprint)
+        return _attempt(source, train, valid, smaller, out, revision, about or {}, hooks, fingerprint)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -112,7 +124,7 @@ def free_memory() -> None:
 
 def _attempt(
     source: str | Path, train: Sequence[Example], valid: Sequence[Example], settings: TuneSettings, out: Path, revision: str | None,
-    about: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] | None, should_stop: Callable[[], bool] | None, fingerprint: str,
+    about: Mapping[str, Any], hooks: Hooks, fingerprint: str,
 ) -> dict[str, Any]:  # fmt: skip
     """One training with one batch size, from the newest whole checkpoint where there is one."""
     checkpoints = out / "checkpoints"
@@ -133,7 +145,7 @@ def _attempt(
         limits: dict[str, Any] = {"max_length": settings.max_length, "truncate": settings.truncate}
         rows = tokenise(train, loaded.template, **limits, where="train")
         held_out = tokenise(valid, loaded.template, **limits, where="valid")
-    trainer, watch = _train(loaded, settings, rows, held_out, checkpoints, start, tally, fingerprint, on_event, should_stop)
+    trainer, watch = _train(loaded, settings, rows, held_out, checkpoints, start, tally, fingerprint, hooks)
     used = energy.watt_hours()
     tally.energy_wh = None if used is None else energy_before + used
     with tally.phase("save"):
@@ -156,7 +168,7 @@ def _attempt(
 
 def _train(
     loaded: Loaded, settings: TuneSettings, rows: Sequence[Tokens], held_out: Sequence[Tokens], checkpoints: Path, start: Path | None,
-    tally: Tally, fingerprint: str, on_event: Callable[[dict[str, Any]], None] | None, should_stop: Callable[[], bool] | None,
+    tally: Tally, fingerprint: str, hooks: Hooks,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Run SFTTrainer to its end; returns it and the callback that watched it."""
     from ftlib.training.local.sft import as_dataset, config, make_trainer, planned_steps
@@ -164,10 +176,10 @@ def _train(
 
     with tally.phase("train"):
         steps = tally.planned or planned_steps(len(rows), settings, processes())
-        watch = Watch(settings, tally, evaluates=bool(held_out), on_event=on_event, should_stop=should_stop)
+        watch = Watch(settings, tally, evaluates=bool(held_out), on_event=hooks.on_event, should_stop=hooks.should_stop)
         arguments = config(loaded, settings, checkpoints, steps)
         valid = as_dataset(held_out) if held_out else None
-        trainer = make_trainer(loaded, settings, arguments, as_dataset(rows), valid, tally, fingerprint, watch)
+        trainer = make_trainer(loaded, settings, arguments, as_dataset(rows), valid, tally, fingerprint, watch, hooks.on_save)
         if start is not None:
             log.info("going on from %s", start.name)
         trainer.train(resume_from_checkpoint=str(start) if start else None)
