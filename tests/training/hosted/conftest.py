@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.training.sandbox.stubs import StubEngine
 
 from ftlib.files import write_jsonl
 from ftlib.formatting.rows import chat_row
@@ -17,6 +16,7 @@ from ftlib.runs import Run
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import KEY, QUICK, TASK, MakeRun, MakeTrainer, records
+from tests.training.sandbox.stubs import StubEngine
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import pytest
-from tests.training.sandbox.stubs import StubEngine
 
 from ftlib.errors import Refused
 from ftlib.training.sandbox.faults import AFTER, BEFORE, SHAPE
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import MakeTrainer, prompts
+from tests.training.sandbox.stubs import StubEngine
 
 SHORT = {"attempt_s": 0.4, "deadline_s": 0.9}
 REFUSED = {"quota", "balance", "401", "403", "region", "model-gone"}

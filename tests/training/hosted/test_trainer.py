@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.training.sandbox.stubs import StubEngine
 
 from ftlib.errors import BudgetExceeded, Refused, TrainingFailed
 from ftlib.files import read_json
 from ftlib.training import train_or_report
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import MakeRun, MakeTrainer, prompts
+from tests.training.sandbox.stubs import StubEngine
 
 
 def test_a_job_is_trained_watched_and_reported(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
