@@ -21,6 +21,7 @@ from ftlib.training.hosted.before import default_epochs
 from ftlib.training.local.settings import TuneSettings
 
 OTHER_TOKENIZER = 0.2  # how far another tokenizer's count may be off (Llama's and Qwen's are within it on English prose)
+OTHER_FRAME = 0.05  # or another service's way to frame the turns
 Json = dict[str, Any]
 
 
@@ -44,15 +45,15 @@ def spread(tokens: Sequence[int]) -> Json:
 def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: str, epochs: float | None, prices: Prices) -> tuple[Json, Amount]:
     """Billed tokens and money of a job. Raises UnknownPrice.
 
-    The tokens are exact where the model's encoding is known; else they are another tokenizer's, give or take 20 %.
+    The tokens are exact where the model's encoding is known, within 5 % where its tokenizer is at hand (a service may frame the turns in
+    another way), else another tokenizer's, give or take 20 %.
     """
-    encoding = model.encoding or ENCODING
+    tokens, counted_by, slack = _hosted_tokens(rows, model)
     offer = model.at(provider)
-    context = offer.context if offer else None
-    tokens = [min(count, context) if context else count for count in rows_tokens(rows, encoding)]
+    if offer and offer.context:
+        tokens = [min(count, offer.context) for count in tokens]
     times = int(epochs) if epochs else default_epochs(len(rows))
     billed = sum(tokens) * times
-    slack = 0.0 if model.encoding else OTHER_TOKENIZER
     cost = prices.of(provider, served, "training_token", (billed, billed * (1 - slack), billed * (1 + slack)))
     cost = cost.at_least(prices.known(provider, served, "minimum_charge"))
     hosting = prices.known(provider, served, "hosting_minute")
@@ -62,15 +63,25 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: s
         "steps": None,
         "tokens_per_example": spread(tokens),
         "billed_training_tokens": billed,
-        "counted_by": encoding if model.encoding else f"{encoding}, while the model's own tokenizer is another: give or take {slack:.0%}",
+        "counted_by": counted_by,
         "reasoning": [
-            f"{sum(tokens):,} tokens in {len(rows):,} examples (contents, 4 a message, 1 an example) x {times} epochs = {billed:,} billed",
+            f"{sum(tokens):,} tokens in {len(rows):,} examples x {times} epochs = {billed:,} billed",
             *([] if epochs else [f"{times} epochs are what the service chooses for {len(rows)} examples"]),
         ],
         **({"hosting_usd_per_hour": hosting * 60} if hosting else {}),
         "na": {"steps": "the service chooses the batch size"},
     }
     return report, cost
+
+
+def _hosted_tokens(rows: Sequence[Json], model: Model) -> tuple[list[int], str, float]:
+    """Tokens of each row, who counted them, and how far they may be off."""
+    if model.encoding:
+        return list(rows_tokens(rows, model.encoding)), f"{model.encoding}: contents, 4 a message, 1 an example", 0.0
+    if model.local and (counter := local_tokens(model)):
+        slack = 0.0 if model.build else OTHER_FRAME
+        return counter.count(rows), counter.name + (f": give or take {slack:.0%}" if slack else ""), slack
+    return list(rows_tokens(rows)), f"{ENCODING}; the model's own tokenizer is not here: give or take {OTHER_TOKENIZER:.0%}", OTHER_TOKENIZER
 
 
 def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, gpu: str, *, revision: str | None = None) -> Json:
