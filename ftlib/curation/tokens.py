@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -22,6 +23,8 @@ from ftlib.files import write_atomic
 from ftlib.profile import nearest
 
 log = logging.getLogger("ftlib")
+LONGEST = 200_000  # characters that are counted at once
+WORD_END = re.compile(r"[a-z] [a-z]")
 
 # encoding -> (sha1 of the URL that tiktoken would fetch: its cache's file name, the file's sha256, gigatoken's name of its splitting)
 RANKS = {
@@ -52,7 +55,12 @@ class TokenCounter:
             self._reference = None  # 80 MB
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text; a special token's spelling in a text counts as the ordinary text that it is."""
+        """Tokens of each text; a special token's spelling in a text counts as the ordinary text that it is.
+
+        A text longer than LONGEST characters is counted in pieces.
+        """
+        if any(len(text) > LONGEST for text in texts):
+            return [sum(self.count(pieces(text))) if len(text) > LONGEST else self.count([text])[0] for text in texts]
         if self._fast is not None:
             return _fast_counts(self._fast, list(texts))
         encode = self._reference.encode_ordinary
@@ -67,6 +75,21 @@ class TokenCounter:
             row.title_tokens = count
         for row, count in zip(contents, counts[len(titles) :], strict=True):
             row.content_tokens = count
+
+
+def pieces(text: str) -> list[str]:
+    """A long text cut where a word follows a space that follows another: there tokens never cross. tiktoken dies of long texts.
+
+    Where there is no such place (a megabyte of one letter) the cut is anywhere, and the count may be a few tokens off.
+    """
+    found: list[str] = []
+    start = 0
+    while len(text) - start > LONGEST:
+        cuts = [match.start() + 1 for match in WORD_END.finditer(text, start + LONGEST - 2000, start + LONGEST)]
+        end = cuts[-1] if cuts else start + LONGEST
+        found.append(text[start:end])
+        start = end
+    return [*found, text[start:]]
 
 
 @lru_cache(maxsize=8)

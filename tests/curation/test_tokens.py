@@ -90,3 +90,11 @@ def test_the_overview_of_long_texts() -> None:
     field = overview.plain("o200k_base", "x")["fields"]["content"]
     assert (field["min"], field["max"], field["quantiles"]["0.5"], field["over"]["4096"]) == (10, 90_000, 70_000, 0.666667)
     assert sum(field["histogram"]["counts"]) == 3
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_endless_texts_are_counted_in_pieces(fast: bool) -> None:
+    made = counter("o200k_base", fast)
+    text = "the quick brown fox, jumps over 12 lazy dogs.  " * 12_000
+    assert made.count([text, "Hello, world!"]) == [len(tiktoken_encoding("o200k_base").encode_ordinary(text)), 4]
+    assert made.count([" " * 1_000_000])[0] == pytest.approx(7813, abs=10)
