@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.catalogue import Model, find_model
-from ftlib.errors import BudgetExceeded, Refused
+from ftlib.errors import BudgetExceeded, Refused, ServiceDown
 from ftlib.files import read_json, sha256_file, write_json
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
@@ -200,11 +200,15 @@ class HostedTrainer:
         return float(usd)
 
     def _curve(self, link: Link, record: JobFile) -> list[Json]:
-        """The loss curve: from the result file, else from the last events."""
+        """The loss curve: from the result file, else from the events. The job has succeeded; a file that cannot be had changes nothing."""
         results = record.content.get("result_files") or []
         for file_id in results if isinstance(results, list) else []:
             name = str(file_id)
-            points = parse_metrics(link.patiently("the result file", lambda: link.service.content(name)))  # noqa: B023  called at once
+            try:
+                points = parse_metrics(link.patiently("the result file", lambda: link.service.content(name), tries=3))  # noqa: B023  called at once
+            except (Refused, ServiceDown) as error:
+                log.warning("the loss curve is taken from the events: %s", error)
+                continue
             if points:
                 return points
         return from_events(record.content["events"])

@@ -250,3 +250,17 @@ def test_failures_are_typed_for_the_chain() -> None:
 
     assert issubclass(ServiceDown, TrainingFailed)
     assert issubclass(Unclear, TrainingFailed)
+
+
+@pytest.mark.parametrize("fault", ["403", "500", "model-gone", "html"])
+def test_a_result_file_that_cannot_be_had_does_not_spoil_a_job_that_was_paid(
+    make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    sandbox.faults.add(f"{fault}@files.content*all")
+    trainer = make_trainer(make_run())
+    real = trainer.link().clock.sleep
+    monkeypatch.setattr(trainer.link().clock, "sleep", lambda seconds: real(min(seconds, 0.02)))
+    trainer.train()
+    report = read_json(trainer.run.folder("h") / "training.json")
+    assert report["status"] == "done"
+    assert len(report["loss"]) == 3
