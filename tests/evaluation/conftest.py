@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from ftlib.files import sha256_bytes, write_json, write_jsonl
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant, Profile, convert
 from ftlib.runs import Run
 from ftlib.training.trainer import Answer, Likelihood
+
+settings.register_profile("any machine", deadline=None)  # a busy machine is no failure
+settings.load_profile("any machine")
 
 WORDS = ["blue", "red", "oak", "steel", "round", "small", "large", "lamp", "chair", "table", "clock", "vase", "kettle", "basket", "mirror", "shelf"]
 
