@@ -27,6 +27,7 @@ def samples(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
             page.text(page.row, column, value, "wrap" if column else "text")
         for at, name in enumerate(systems):
             _answer(page, 3 + 3 * at, material, name, key)
+        page.tall([some.reference, *(item.answer for name in systems if (item := material.items[name].get(key)))], 48)
         page.row += 1
     page.freeze(header, page.row - 1, 3 + 3 * len(systems), pinned=2)
     page.widths([14, 30, 48, *[48, 10, 18] * len(systems)])
@@ -79,6 +80,7 @@ def human_review(book: Any, formats: dict[str, Any], comparison: Comparison) -> 
         for column, value in enumerate((number, one.title, one.answer or "", two.answer or "")):
             page.text(page.row, column, value, "wrap" if column else "text")
         page.sheet.write_blank(page.row, 4, None, formats["input"])
+        page.tall([one.answer, two.answer], 60)
         page.row += 1
     if pairs:
         page.sheet.data_validation(

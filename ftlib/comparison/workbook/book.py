@@ -45,7 +45,7 @@ def write_workbook(comparison: Comparison, path: Path) -> None:
 def formats(book: Any) -> dict[str, Any]:
     """Cell formats by name; ``number.HOW.DIGITS`` for figures, where HOW colours the estimated and the billed."""
     made = {
-        "title": book.add_format({"bold": True, "font_size": 15}),
+        "title": book.add_format({"bold": True, "font_size": 13}),
         "plain": book.add_format({"valign": "top"}),
         "text": book.add_format({"valign": "top"}),
         "wrap": book.add_format({"valign": "top", "text_wrap": True}),

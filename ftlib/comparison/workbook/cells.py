@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ftlib.comparison.table import Cell, Figure, Table
@@ -37,6 +38,9 @@ def utf16(text: str) -> int:
     return len(text) + sum(ord(char) > 0xFFFF for char in text)
 
 
+ACROSS, PER_LINE = 8, 120  # columns that a paragraph spans, and characters that fit on one of its lines
+
+
 class Sheet:
     """One worksheet that is written from top to bottom, with the formats of the book."""
 
@@ -45,6 +49,9 @@ class Sheet:
         self.name = name
         self.formats = formats
         self.row = 0
+        self.sheet.set_landscape()
+        self.sheet.set_paper(9)  # A4
+        self.sheet.fit_to_pages(1, 0)  # one page wide, as many as needed long
         if about:
             self.line(about, "about")
             self.row += 1
@@ -58,12 +65,26 @@ class Sheet:
         self.text(self.row, 0, value, style)
         self.row += 1
 
+    def paragraph(self, value: str, style: str = "wrap") -> None:
+        """A text over ACROSS columns, as high as it needs to be, and on to the next row."""
+        lines = sum(1 + len(line) // PER_LINE for line in value.split("\n"))
+        self.sheet.merge_range(self.row, 0, self.row, ACROSS - 1, "", self.formats[style])
+        self.text(self.row, 0, value, style)  # after the merge, which would read a text as what it looks like
+        self.sheet.set_row(self.row, 15.5 * lines)
+        self.row += 1
+
+    def tall(self, texts: Iterable[str | None], width: int) -> None:
+        """Make this row as high as the longest of its wrapped texts needs, up to ten lines; not every program does so by itself."""
+        lines = max((text.count("\n") + 1 + len(text) // width for text in texts if text), default=1)
+        self.sheet.set_row(self.row, 15 * min(lines, 10))
+
     def header(self, titles: list[str], notes: list[str] | None = None) -> int:
         """A heading row; a note becomes the heading's comment. Returns the row."""
         for column, title in enumerate(titles):
             self.text(self.row, column, title, "header")
             if notes and notes[column]:
                 self.sheet.write_comment(self.row, column, clean(notes[column]), {"author": "ftlib", "x_scale": 2})
+        self.sheet.set_row(self.row, 48 if any(len(title) > 30 for title in titles) else 32)
         self.row += 1
         return self.row - 1
 
@@ -77,6 +98,7 @@ class Sheet:
     def freeze(self, header: int, last: int, columns: int, *, pinned: int = 1) -> None:
         """Heading stays in view and filters the rows below it."""
         self.sheet.freeze_panes(header + 1, pinned)
+        self.sheet.repeat_rows(header)
         if last > header:
             self.sheet.autofilter(header, 0, last, columns - 1)
 

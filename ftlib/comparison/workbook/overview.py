@@ -56,7 +56,7 @@ def summary(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
     """The verdict and one line a system, with a chart."""
     page = Sheet(book, "Summary", formats)
     for i, sentence in enumerate(comparison.verdict.sentences()):
-        page.line(sentence, "title" if i == 0 else "plain")
+        page.paragraph(sentence, "title" if i == 0 else "wrap")
     page.row += 1
     header, columns = page.table(summary_table(comparison))
     order = ranked(comparison.material)
