@@ -24,9 +24,9 @@ from ftlib.files import TEMPORARY
 Work = Callable[[Path], object]
 # Measured, so that no two runs have them equal: keys of JSON documents, wherever they stand.
 MEASURED = {
-    "seconds", "rates", "memory", "energy_wh", "latency", "tokens_per_second", "examples_per_second", "rss_bytes", "machine", "started", "ended", "since",
-    "at", "created", "created_at", "finished_at",
-}  # fmt: skip
+    *("seconds", "rates", "memory", "energy_wh", "latency", "tokens_per_second", "examples_per_second", "rss_bytes", "machine"),
+    *("started", "ended", "since", "at", "created", "created_at", "finished_at"),
+}
 
 
 @dataclass
@@ -147,7 +147,12 @@ def snapshot(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in (".lock", "manifest.json") and not name.startswith(("steps/", "notebooks/")) and "checkpoints" not in name:
+        if (
+            path.is_file()
+            and name not in (".lock", "manifest.json", "profile.yaml")
+            and not name.startswith(("steps/", "notebooks/"))
+            and "checkpoints" not in name
+        ):
             found[name] = _content(path)
     return found
 

@@ -74,11 +74,13 @@ def test_every_reader_says_what_is_wrong_in_one_sentence(kind: str, reader: str,
 
     path = tmp_path / "rows.jsonl"
     path.write_bytes(KINDS[kind](random.Random(1)) + b"\n")
+    said = str(path)
     try:
         READERS[reader](path)
     except FtlibError as error:
-        assert str(path) in str(error)
-        assert len(str(error)) < 2_000
+        said = str(error)
+    assert str(path) in said
+    assert len(said) < 2_000
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
@@ -99,9 +101,8 @@ def test_a_hostile_text_comes_through_every_source_as_it_is(name: str, tmp_path:
     assert records[-1] == ("2", "A title", "good")
     assert reasons or records[0] == ("1", "A title", text)
     pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet
-
-    pyarrow.parquet.write_table(pyarrow.table({"id": ["1"], "title": ["A title"], "content": [text]}), tmp_path / "rows.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"id": ["1"], "title": ["A title"], "content": [text]}), tmp_path / "rows.parquet")
     assert read_all(tmp_path / "rows.parquet")[0] == [("1", "A title", text)]
 
 

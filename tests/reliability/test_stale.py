@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from ftlib.curation.source import Source
-from ftlib.files import read_json, write_jsonl
+from ftlib.files import read_json
 from ftlib.profile import load_profile
 from ftlib.runs import Run
 from tests.reliability import chain
@@ -24,10 +25,8 @@ ALL = {"curate", "format", "train", "answer", "score", "compare"}
 def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run on a source, a task and a price file of its own."""
     folder = tmp_path_factory.mktemp("stale")
-    rows = [
-        {"uid": f"{n:04d}", "title": f"Mug number {n}", "content": f"Mug {n} holds {n} cups of tea, and {n % 7} spoons of sugar."} for n in range(400)
-    ]
-    write_jsonl(folder / "rows.jsonl", rows)
+    packed = resources.files("ftlib").joinpath("sample", "sample.jsonl.gz").read_bytes()
+    (folder / "rows.jsonl").write_bytes(gzip.decompress(packed))
     (folder / "task.yaml").write_text(yaml.safe_dump({"name": "mine", "instruction": "Describe it.", "input": "{title}"}))
     (folder / "prices.yaml").write_text(yaml.safe_dump([]))
     profile = chain.recorded_profile(folder, source=str(folder / "rows.jsonl"))
@@ -72,7 +71,7 @@ def test_nothing_is_done_where_nothing_changed(done: Run, caplog: pytest.LogCapt
 def test_one_byte_of_the_source(done: Run, caplog: pytest.LogCaptureFixture) -> None:
     source = Path(done.profile.data.source)
     assert Source(source).paths == [source]
-    change(source, b"Mug number 7", b"Mug number 8")
+    change(source, b"and", b"end")
     found = redone(done, caplog)
     assert "inputs changed: source" in found["curate"]
     assert {"curate", "compare"} <= found.keys()
@@ -96,7 +95,7 @@ def test_one_byte_of_what_a_room_wrote(done: Run, file: str, rooms: set[str], ca
 def test_an_answer_that_was_edited(done: Run, caplog: pytest.LogCaptureFixture) -> None:
     answers = done.answers_file("echo")
     before = answers.read_bytes()
-    change(answers, b"Mug", b"Jug")
+    change(answers, b"stop", b"stap")
     assert "is not what the step wrote" in redone(done, caplog)["answer"]
     assert answers.read_bytes() == before
 

@@ -52,8 +52,8 @@ def test_another_profile_does_not_replace_that_of_a_held_run(held: Path) -> None
 
 def test_the_command_says_who_holds_it(held: Path) -> None:
     argv = [sys.executable, "-m", "ftlib", "run", str(held / "profile.yaml"), "--out", str(held)]
-    for recorded in yaml.safe_load((held / "profile.yaml").read_text())["contestants"]:
-        Path(recorded["recorded"]).write_text("")
+    for recorded in yaml.safe_load((held / "profile.yaml").read_text())["contestants"][:2]:
+        Path(recorded["recorded"] or held / "x").touch()
     ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 2
     assert "is in use by process" in ended.stderr
@@ -74,12 +74,21 @@ def test_a_dead_machines_lock_is_taken_only_when_asked(tmp_path: Path) -> None:
 @pytest.mark.reliability
 def test_of_many_that_start_at_once_one_works_and_the_others_are_refused(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", chain.recorded_profile(tmp_path))
-    script = (
-        "import sys, time, os; from pathlib import Path; from ftlib.lock import lock; from ftlib.errors import RunLocked\n"
-        "while not Path(sys.argv[2]).exists(): time.sleep(0.001)\n"
-        "try:\n  with lock(Path(sys.argv[1])):\n    fd = os.open(sys.argv[1] + '/inside', os.O_CREAT | os.O_EXCL)\n    time.sleep(0.3); os.unlink(sys.argv[1] + '/inside')\n"
-        "except RunLocked: sys.exit(3)\n"
-    )
+    script = """
+import os, sys, time
+from pathlib import Path
+from ftlib.errors import RunLocked
+from ftlib.lock import lock
+while not Path(sys.argv[2]).exists():
+    time.sleep(0.001)
+try:
+    with lock(Path(sys.argv[1])):
+        os.close(os.open(sys.argv[1] + "/inside", os.O_CREAT | os.O_EXCL))
+        time.sleep(0.3)
+        os.unlink(sys.argv[1] + "/inside")
+except RunLocked:
+    sys.exit(3)
+"""
     (run.path / ".lock").write_text(json.dumps({"pid": 2**22 + 1, "machine": _here(), "since": "long ago", "token": "x"}))  # all find a dead one
     started = [subprocess.Popen([sys.executable, "-c", script, str(run.path), str(tmp_path / "go")]) for _ in range(12)]
     time.sleep(1.5)
