@@ -85,10 +85,7 @@ def near_among(spool: Spool, threshold: float) -> list[tuple[int, int, float]]:
 
     from ftlib.curation.near import near_pairs
 
-    places = np.flatnonzero(spool.alive)
-    content = spool.content()
-    pairs = near_pairs(spool.features.take(places), lambda i: content(int(places[i])), threshold)
-    return [(int(places[a]), int(places[b]), similarity) for a, b, similarity in pairs]
+    return near_pairs(spool.features, spool.content(), threshold, rows=np.flatnonzero(spool.alive))
 
 
 def _sampled(spool: Spool, step: r.Sample, seed: int) -> Any:

@@ -67,11 +67,10 @@ class Exclusion:
         return {"name": self.name, "params": {"rows": len(self.titles)}, "rows_in": rows_in, "rows_out": rows_out, "dropped": dropped}
 
     def _clear(self, spool: Spool) -> None:
-        places = np.flatnonzero(spool.alive)
+        places, count, content = np.flatnonzero(spool.alive), len(self.titles), spool.content()
         theirs = (([row.title for row in rows], [row.content for row in rows]) for rows in spool.batches())
         # made together, so that the same words count as common
-        features = FeatureWriter().write(itertools.chain([(self.titles, self.contents)], theirs), cores())
-        count, content = len(self.titles), spool.content()
+        features = FeatureWriter().write(itertools.chain([(self.titles, self.contents)], theirs), count + len(places), cores())
         side = np.concatenate([np.zeros(count, np.int64), np.ones(len(places), np.int64)])
         found = leaking(features, side, lambda i: self.contents[i] if i < count else content(int(places[i - count])), 0.8)
         for _, found_at, _, _ in found:

@@ -58,21 +58,25 @@ def count(pairs: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def leaking(features: Features, side: I64, text: Callable[[int], str], threshold: float) -> list[tuple[int, int, str, float]]:
-    """For each row that leaks: (row of an earlier side, row, ``content`` | ``title`` | ``near``, similarity), in order of rows."""
+    """For each row that leaks: (row of an earlier side, row, ``content`` | ``title`` | ``near``, similarity), in order of rows.
+
+    A row whose side is negative takes no part.
+    """
+    rows = np.flatnonzero(side >= 0)
     found: dict[int, tuple[int, str, float]] = {}
     for keys, what in ((features.contents, "content"), (features.titles, "title")):
-        for a, b in _equal_across(keys, side):
+        for a, b in _equal_across(keys, rows, side):
             found.setdefault(b, (a, what, 1.0))
-    for a, b, similarity in near_pairs(features, text, threshold, side):
+    for a, b, similarity in near_pairs(features, text, threshold, rows=rows, side=side):
         early, late = (a, b) if side[a] < side[b] else (b, a)
         for row in np.flatnonzero((features.contents == features.contents[late]) & (side == side[late])).tolist():
             found.setdefault(row, (early, "near", similarity))
     return [(a, b, what, similarity) for b, (a, what, similarity) in sorted(found.items())]
 
 
-def _equal_across(keys: npt.NDArray[np.uint64], side: I64) -> Iterator[tuple[int, int]]:
+def _equal_across(keys: npt.NDArray[np.uint64], rows: I64, side: I64) -> Iterator[tuple[int, int]]:
     """(first row of an earlier side with the same key, row) for each row of a later side; an empty text equals nothing."""
-    rows = np.flatnonzero(keys != EMPTY_TEXT)
+    rows = rows[keys[rows] != EMPTY_TEXT]
     order = rows[np.lexsort((rows, side[rows], keys[rows]))]
     ranked = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else np.empty(0, np.int64)

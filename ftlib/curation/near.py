@@ -8,6 +8,7 @@ not count, since any two texts share them.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -41,10 +42,6 @@ class Features:
     def __len__(self) -> int:
         return len(self.titles)
 
-    def take(self, indices: I64) -> Features:
-        """The features of some rows."""
-        return Features(self.titles[indices], self.contents[indices], self.signatures[indices])
-
 
 class FeatureWriter:
     """Makes Features while rows stream past. The first rows are held back until the common words are known."""
@@ -55,8 +52,8 @@ class FeatureWriter:
         self._offsets = rng.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint32)
         self._common: U64 | None = None
 
-    def write(self, blocks: Iterable[tuple[Sequence[str], Sequence[str]]], threads: int = 1) -> Features:
-        """Features of (titles, contents), block by block, in order; numpy lets the threads run at once."""
+    def write(self, blocks: Iterable[tuple[Sequence[str], Sequence[str]]], count: int, threads: int = 1) -> Features:
+        """Features of (titles, contents), block by block, in order, ``count`` rows in all; numpy lets the threads run at once."""
         parts: list[tuple[U64, U64, U64, I64]] = []
         rows = 0
         blocks = iter(blocks)
@@ -66,12 +63,14 @@ class FeatureWriter:
             if rows >= LEARN_FROM:
                 break
         self._learn([words for _, _, words, _ in parts])
-        done = [Features(titles, contents, self._sign(words, ends)) for titles, contents, words, ends in parts]
-        del parts
-        done += in_order(blocks, self._features, threads)
-        empty = Features(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty((0, PERMUTATIONS), np.uint32))
-        done.insert(0, empty)
-        return Features(*(np.concatenate([getattr(part, name) for part in done]) for name in ("titles", "contents", "signatures")))
+        whole = Features(np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty((count, PERMUTATIONS), np.uint32))
+        first = (Features(titles, contents, self._sign(words, ends)) for titles, contents, words, ends in parts)
+        at = 0
+        for part in itertools.chain(first, in_order(blocks, self._features, threads)):
+            for name in ("titles", "contents", "signatures"):
+                getattr(whole, name)[at : at + len(part)] = getattr(part, name)
+            at += len(part)
+        return whole
 
     def _features(self, block: tuple[Sequence[str], Sequence[str]]) -> Features:
         titles, contents, words, ends = self._keys(*block)
@@ -109,7 +108,8 @@ class FeatureWriter:
 
 def features_of(titles: Sequence[str], contents: Sequence[str]) -> Features:
     """Features of texts that are in memory."""
-    return FeatureWriter().write((titles[start : start + 2048], contents[start : start + 2048]) for start in range(0, len(titles), 2048))
+    blocks = ((titles[start : start + 2048], contents[start : start + 2048]) for start in range(0, len(titles), 2048))
+    return FeatureWriter().write(blocks, len(titles))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -122,18 +122,20 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b) if a or b else 1.0
 
 
-def near_pairs(features: Features, text: Callable[[int], str], threshold: float, side: I64 | None = None) -> list[tuple[int, int, float]]:
-    """Pairs (i, j, similarity), i < j, whose contents are at least ``threshold`` similar and not equal.
+def near_pairs(
+    features: Features, text: Callable[[int], str], threshold: float, *, rows: I64 | None = None, side: I64 | None = None
+) -> list[tuple[int, int, float]]:
+    """Pairs (i, j, similarity), i < j, of ``rows`` (all by default) whose contents are at least ``threshold`` similar and not equal.
 
     Of rows with equal contents only the first takes part. Where more than SMALL rows are alike not all pairs of them are
     named, but enough to connect them. With ``side`` given, only pairs of different sides count, and the
     first of each side takes part. ``text`` gives a row's content.
     """
-    firsts = _first_of_each(features.contents, side)
+    firsts = _first_of_each(features.contents, np.arange(len(features)) if rows is None else rows, side)
     found: dict[tuple[int, int], float] = {}
     sets: dict[int, frozenset[str]] = {}
-    for pairs in _candidates(features.signatures[firsts], threshold, None if side is None else side[firsts]):
-        for i, j in firsts[pairs].tolist():
+    for pairs in _candidates(features.signatures, firsts, threshold, side):
+        for i, j in pairs.tolist():
             a, b = (i, j) if i < j else (j, i)
             if (a, b) in found or (side is not None and side[a] == side[b]) or features.contents[a] == features.contents[b]:
                 continue
@@ -146,23 +148,23 @@ def near_pairs(features: Features, text: Callable[[int], str], threshold: float,
     return sorted((a, b, similarity) for (a, b), similarity in found.items() if similarity >= threshold)
 
 
-def _first_of_each(keys: U64, side: I64 | None) -> I64:
-    """Places of the first row with each key (on each side), in order."""
-    marked = keys if side is None else keys ^ (side.astype(np.uint64) * MIXER)
-    return np.sort(np.unique(marked, return_index=True)[1]).astype(np.int64)
+def _first_of_each(keys: U64, rows: I64, side: I64 | None) -> I64:
+    """Of some rows the first one with each key (on each side), in order."""
+    marked = keys[rows] if side is None else keys[rows] ^ (side[rows].astype(np.uint64) * MIXER)
+    return np.sort(rows[np.unique(marked, return_index=True)[1]]).astype(np.int64)
 
 
-def _candidates(signatures: U32, threshold: float, side: I64 | None) -> Iterable[I64]:
-    """Arrays of pairs that share a band and whose signatures make the threshold plausible."""
+def _candidates(signatures: U32, rows: I64, threshold: float, side: I64 | None) -> Iterable[I64]:
+    """Arrays of pairs of rows that share a band and whose signatures make the threshold plausible."""
     enough = max(0.0, threshold - 0.3) * PERMUTATIONS
     width = 4 if threshold >= 0.7 else 2
     for first in range(0, PERMUTATIONS, width):
-        columns = np.ascontiguousarray(signatures[:, first : first + width]).astype(np.uint64)
+        columns = signatures[rows, first : first + width].astype(np.uint64)
         key = columns[:, 0]
         for column in range(1, width):
             key = (key ^ (key >> np.uint64(29))) * MIXER + columns[:, column]
-        order = np.argsort(key, kind="stable")
-        ranked = key[order]
+        ranking = np.argsort(key, kind="stable")
+        order, ranked = rows[ranking], key[ranking]
         starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else np.empty(0, np.int64)
         sizes = np.diff(np.append(starts, len(order)))
         crowded = np.repeat(sizes > SMALL, sizes)

@@ -31,6 +31,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         while not folder.is_dir():
             folder = folder.parent
+        self._folder = folder
         self._file = tempfile.TemporaryFile(dir=folder, prefix=".ftlib-spool-")
         self._offsets = array("q", [0])
         self._encode = msgspec.json.Encoder().encode
@@ -71,7 +72,7 @@ class Spool:
                     progress.update(len(rows))
                     yield [row.title for row in rows], [row.content for row in rows]
 
-            return FeatureWriter().write(blocks(), cores())
+            return FeatureWriter().write(blocks(), len(self), cores())
 
     def row(self, index: int) -> Record:
         """One row by its place."""
@@ -95,6 +96,13 @@ class Spool:
             data = memoryview(self._file.read(end - start))
             offsets, decode = self._offsets, self._decode
             yield [Record(*decode(data[offsets[index] - start : offsets[index + 1] - start])) for index in chosen]
+
+    def picked(self, indices: Iterable[int]) -> Spool:
+        """A spool of some of the rows."""
+        made = Spool(self._folder)
+        for rows in self._blocks(int(index) for index in indices):
+            made.add(rows)
+        return made
 
     def batches(self) -> Iterator[list[Record]]:
         """The rows that are still in, in order, some thousand at a time."""

@@ -114,7 +114,7 @@ def test_a_crowd_is_connected_and_its_leak_found_without_comparing_all(monkeypat
     assert set(groups[1:300:2]) == {1}
     assert groups[300:].tolist() == list(range(300, 330))
     side = np.array([n < 290 for n in range(len(texts))], np.int64)
-    found = {index for a, b, _ in near_pairs(features, texts.__getitem__, 0.8, side) for index in (a, b)}
+    found = {index for a, b, _ in near_pairs(features, texts.__getitem__, 0.8, side=side) for index in (a, b)}
     assert set(range(290, 300)) <= found
 
 
