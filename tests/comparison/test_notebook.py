@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,13 @@ def cells() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("weights", ["", "precision=2,cost=1"])
-def test_every_cell_runs_and_shows_something(run: Run, weights: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_cell_runs_and_shows_something(
+    make_run: Callable[..., Run], weights: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("IPython")
     import ftlib.notebook
+
+    run = make_run()
 
     monkeypatch.setattr(ftlib.notebook, "open_run", lambda *_: run)
     shown: list[Any] = []
@@ -45,7 +50,7 @@ def test_every_cell_runs_and_shows_something(run: Run, weights: str, monkeypatch
     tables = [one.data for one in shown if type(one).__name__ == "HTML"]
     assert len(pictures) == 12
     assert all("<script" not in table for table in tables)
-    assert len(tables) == (6 if weights else 5)
+    assert len(tables) == (7 if weights else 6)
 
 
 def test_it_is_thin_and_has_no_outputs() -> None:
