@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftlib.formatting.check import check_file
+from ftlib.training.hosted.before import default_epochs
 from ftlib.training.sandbox.replies import ApiError
 from ftlib.training.sandbox.store import Store
 
@@ -25,13 +26,6 @@ def first_error(store: Store, job: Json) -> str | None:
                 place = f"Line {item['line']}: " if item["line"] else ""
                 return f"The job failed due to an invalid {role.replace('_', ' ')}. {place}{item['message']}."
     return None
-
-
-def default_epochs(rows: int) -> int:
-    """The number of epochs that `auto` stands for: 3, more for few rows, fewer for many."""
-    if 3 * rows < 100:
-        return min(25, 100 // max(1, rows))
-    return max(1, 25_000 // rows) if 3 * rows > 25_000 else 3
 
 
 def training_settings(body: Json, rows: int) -> tuple[Json, Json]:

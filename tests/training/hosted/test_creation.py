@@ -111,7 +111,7 @@ def test_the_whole_matrix_of_kills_and_faults(
 @pytest.mark.parametrize("fault", ["reset-after-commit", "html", "500", "429-ms"])
 def test_one_process_survives_a_fault_by_itself(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, endpoint: str, fault: str) -> None:
     sandbox.faults.add(f"{fault}@{endpoint}")
-    make_trainer(make_run(quick=QUICK)).train()
+    make_trainer(make_run(quick={**QUICK, "attempt_s": 10.0})).train()  # long enough for a client that retried by itself
     assert created(sandbox) == (1, 1)
 
 
