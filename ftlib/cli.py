@@ -99,7 +99,7 @@ def estimate(args: argparse.Namespace) -> Outcome:
     from ftlib.plan import estimate_text
 
     found = do(args.what, model=args.model, provider=args.provider, epochs=args.epochs, gpu=args.gpu, prices=args.prices, overrides=args.set)
-    return Outcome(found, estimate_text(found))
+    return Outcome(found, estimate_text(found), 1 if found.get("unknown") else 0)
 
 
 # -- one contestant --------------------------------------------------------------------------------------------------

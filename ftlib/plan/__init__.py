@@ -44,6 +44,8 @@ def estimate(
     ``contestants``, ``answers_cost_usd``, ``judge_cost_usd``, ``total_cost_usd`` and ``within_budget``.
     Raises UnknownPrice for a file whose price is not known (a profile's contestant says it in ``na``).
     """
+    if epochs is not None and epochs <= 0:
+        raise ProfileError(f"--epochs is {epochs:g}; it must be above 0.")
     if str(what) in builtin_names("profiles") or Path(what).suffix in (".yaml", ".yml"):
         if model or provider:
             raise ProfileError("--model and --provider belong to a training file; for a profile write --set contestants.NAME.model=MODEL.")
@@ -91,7 +93,7 @@ def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
     from ftlib.formatting import format_run
     from ftlib.plan.contestants import estimate_contestant
     from ftlib.plan.judging import judge_cost
-    from ftlib.plan.money import NOTHING, Prices
+    from ftlib.plan.money import NOTHING, Prices, dollars, unknown
 
     curate_run(run)
     format_run(run)
@@ -103,19 +105,24 @@ def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
     prices.free = False
     judging, why = judge_cost(run, prices)
     total = training + answers + judging
-    unknown = [f"{report['contestant']}: {why}" for report in reports for key, why in report.get("na", {}).items() if "cost_usd" in key]
+    missing = {f"{report['contestant']}: {key}" for report in reports for key in report.get("na", {}) if "cost_usd" in key}
+    missing |= {"judge: judge_cost_usd"} if why else set()
+    amounts = {"training_cost_usd": training, "answers_cost_usd": answers, "judge_cost_usd": judging}
+    costs: Json = {}
+    for key, amount in amounts.items():
+        costs |= unknown(key) if any(key in name for name in missing) else amount.data(key)
     return {
         "what": run.profile.name,
         "kind": "profile",
         "billed_training_tokens": sum(report.get("billed_training_tokens", 0) for report in reports),
-        **training.data("training_cost_usd"),
-        **answers.data("answers_cost_usd"),
-        **judging.data("judge_cost_usd"),
-        **total.data("total_cost_usd"),
+        **costs,
+        **(unknown("total_cost_usd") if missing else total.data("total_cost_usd")),
+        "known_cost_usd": dollars(total.usd),
         "budget_usd": run.profile.budget_usd,
-        "within_budget": None if unknown or why else total.high <= run.profile.budget_usd,
+        "within_budget": None if missing else total.high <= run.profile.budget_usd,
         "contestants": reports,
         "prices": prices.rows(),
-        "unknown": [*unknown, *([why] if why else [])],
+        "unknown": sorted(missing),
+        "na": {"judge_cost_usd": why} if why else {},
         "warnings": [*(f"{report['contestant']}: {line}" for report in reports for line in report.get("warnings", [])), *prices.warnings()],
     }

@@ -10,8 +10,8 @@ from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.prices import UnknownPrice
 from ftlib.formatting.tokens import ENCODING
 from ftlib.plan.answers import asked, hosted_answers
-from ftlib.plan.money import NOTHING, Amount, Prices
-from ftlib.plan.training import hosted_training, local_training, read_rows
+from ftlib.plan.money import NOTHING, Amount, Prices, unknown
+from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
 from ftlib.runs import Run
 from ftlib.training.hosted.provider import load_provider
@@ -47,17 +47,20 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
     report: Json = {"na": {}}
     training = NOTHING
     if rows:
+        report = hosted_training(rows, model, provider.name, contestant.epochs)
         try:
-            report, training = hosted_training(rows, model, provider.name, served, contestant.epochs, prices)
+            training = hosted_cost(report, provider.name, served, prices)
             report |= training.data("training_cost_usd")
         except UnknownPrice as error:
+            report |= unknown("training_cost_usd")
             report["na"]["training_cost_usd"] = str(error)
     sets = asked(run, contestant, encoding=model.encoding or ENCODING)
     states = [system.rpartition(".")[2] for system in contestant.systems()]
     share = provider.batch_discount if contestant.batch_api else 1.0
     answers = hosted_answers(sets, provider.name, served, prices, states=states, share=share)
     report["na"] |= {f"answers_cost_usd.{state}": why for state, why in answers["na"].items()}
-    report |= {"answers": sets, **answers["amount"].data("answers_cost_usd"), "usd_per_1000_answers": answers["usd_per_1000_answers"]}
+    cost = unknown("answers_cost_usd") if answers["na"] else answers["amount"].data("answers_cost_usd")
+    report |= {"answers": sets, **cost, "usd_per_1000_answers": answers["usd_per_1000_answers"]}
     return {**head, **report, "warnings": dates(model, provider.name, tuning=bool(rows))}, training, answers["amount"]
 
 
@@ -71,7 +74,7 @@ def dates(model: Model, provider: str, *, tuning: bool, today: datetime.date | N
     for what, date in (("takes no more jobs", offer.tunable_until if tuning else None), ("answers no more", offer.shutdown)):
         if date and (left := (datetime.date.fromisoformat(date) - today).days) <= SOON_DAYS:
             found.append(f"{offer.id} {what} at {provider} from {date}" + (f" on, in {left} days" if left > 0 else " on: it is too late"))
-    if tuning and offer.note:
+    if tuning and offer.note and offer.tunable_until:
         found.append(f"{provider}: {offer.note}")
     return found
 
@@ -85,6 +88,7 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
         return {**local_training(rows, model, settings, gpu), "trainer": "local"}, NOTHING
     prices.free = load_provider(provider).free
     offer = model.at(provider)
-    report, cost = hosted_training(rows, model, provider, offer.id if offer else model.id, epochs, prices)
+    report = hosted_training(rows, model, provider, epochs)
+    cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)
     warnings = dates(model, provider, tuning=True)
     return {**report, **cost.data("training_cost_usd"), "trainer": "hosted", "provider": provider, "warnings": warnings}, cost

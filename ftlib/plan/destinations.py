@@ -15,7 +15,7 @@ from ftlib.formatting.check import check_file
 from ftlib.formatting.destinations import DESTINATIONS, Destination
 from ftlib.formatting.write import Writer
 from ftlib.plan.money import Prices
-from ftlib.plan.training import hosted_training, local_training, read_rows
+from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
 from ftlib.runs import Run
 from ftlib.training.local.settings import settings_for
@@ -64,15 +64,13 @@ def _other(run: Run, rules: Destination, folder: Path) -> Json:
 
 def _priced(path: Path, rules: Destination, model: Model, epochs: float | None, prices: str | None) -> Json:
     """Rows, billed tokens and price of a training there."""
-    rows, offer, book = read_rows(path), model.at(rules.name), Prices(prices)
-    served = offer.id if offer else model.id
+    rows, offer = read_rows(path), model.at(rules.name)
+    report = hosted_training(rows, model, rules.name, epochs)
     try:
-        report, cost = hosted_training(rows, model, rules.name, served, epochs, book)
+        cost = hosted_cost(report, rules.name, offer.id if offer else model.id, Prices(prices))
     except UnknownPrice:
-        free = Prices(free=True)
-        report, _ = hosted_training(rows, model, rules.name, served, epochs, free)
         return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": "n/a: not in the price book"}
-    return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": f"{cost.data('usd')['usd']:,.2f} dollars"}
+    return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": f"{cost.usd:,.2f} dollars"}
 
 
 def _verdict(path: Path, rules: Destination, model: Model | None) -> str:

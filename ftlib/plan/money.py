@@ -28,6 +28,11 @@ class Amount:
         return {key: dollars(self.usd), f"{key}_low": dollars(self.low), f"{key}_high": dollars(self.high)}
 
 
+def unknown(key: str) -> dict[str, None]:
+    """The keys of an amount that is not known."""
+    return {key: None, f"{key}_low": None, f"{key}_high": None}
+
+
 NOTHING = Amount(0.0, 0.0, 0.0)
 
 

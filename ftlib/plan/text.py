@@ -37,7 +37,10 @@ def _profile(found: Json) -> list[str]:
     )
     fits = {True: "within", False: "NOT within", None: "not known to be within"}[found["within_budget"]]
     lines.append(f"  {fits} the budget of {found['budget_usd']:g} dollars")
-    return [*lines, *(f"  unknown: {line}" for line in found["unknown"])]
+    lines += [f"  {key}: {why}" for key, why in found["na"].items()]
+    if found["unknown"]:
+        lines.append(f"  unknown: {', '.join(found['unknown'])}; what is known comes to {_amount(found['known_cost_usd'])} dollars")
+    return lines
 
 
 def _training(report: Json) -> list[str]:
@@ -67,7 +70,7 @@ def _thousand(report: Json) -> list[str]:
 
 def _dollars(report: Json, key: str) -> str:
     """``2.97 dollars``, with its bounds where they differ; n/a where it is not known."""
-    if key not in report:
+    if report.get(key) is None:
         return "n/a"
     amount: float = report[key]
     low, high = (report.get(f"{key}_{bound}", amount) for bound in ("low", "high"))

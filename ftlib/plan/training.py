@@ -42,11 +42,11 @@ def spread(tokens: Sequence[int]) -> Json:
     return {"min": min(tokens), "mean": round(sum(tokens) / len(tokens), 1), "max": max(tokens)}
 
 
-def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: str, epochs: float | None, prices: Prices) -> tuple[Json, Amount]:
-    """Billed tokens and money of a job. Raises UnknownPrice.
+def hosted_training(rows: Sequence[Json], model: Model, provider: str, epochs: float | None) -> Json:
+    """Billed tokens of a job, with ``billed_low`` and ``billed_high``.
 
-    The tokens are exact where the model's encoding is known, within 5 % where its tokenizer is at hand (a service may frame the turns in
-    another way), else another tokenizer's, give or take 20 %.
+    They are exact where the model's encoding is known, within 5 % where its tokenizer is at hand (a service may frame the turns in another
+    way), else another tokenizer's, give or take 20 %.
     """
     tokens, counted_by, slack = _hosted_tokens(rows, model)
     offer = model.at(provider)
@@ -54,24 +54,31 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, served: s
         tokens = [min(count, offer.context) for count in tokens]
     times = int(epochs) if epochs else default_epochs(len(rows))
     billed = sum(tokens) * times
-    cost = prices.of(provider, served, "training_token", (billed, billed * (1 - slack), billed * (1 + slack)))
-    cost = cost.at_least(prices.known(provider, served, "minimum_charge"))
-    hosting = prices.known(provider, served, "hosting_minute")
-    report = {
+    return {
         "examples": len(rows),
         "epochs": times,
         "steps": None,
         "tokens_per_example": spread(tokens),
         "billed_training_tokens": billed,
+        "billed_low": round(billed * (1 - slack)),
+        "billed_high": round(billed * (1 + slack)),
         "counted_by": counted_by,
         "reasoning": [
             f"{sum(tokens):,} tokens in {len(rows):,} examples x {times} epochs = {billed:,} billed",
             *([] if epochs else [f"{times} epochs are what the service chooses for {len(rows)} examples"]),
         ],
-        **({"hosting_usd_per_hour": hosting * 60} if hosting else {}),
         "na": {"steps": "the service chooses the batch size"},
     }
-    return report, cost
+
+
+def hosted_cost(report: Json, provider: str, served: str, prices: Prices) -> Amount:
+    """What a job costs; what an hour of hosting costs, where that is known, is put into the report. Raises UnknownPrice."""
+    quantity = (report["billed_training_tokens"], report["billed_low"], report["billed_high"])
+    cost = prices.of(provider, served, "training_token", quantity)
+    hosting = prices.known(provider, served, "hosting_minute")
+    if hosting:
+        report["hosting_usd_per_hour"] = hosting * 60
+    return cost.at_least(prices.known(provider, served, "minimum_charge"))
 
 
 def _hosted_tokens(rows: Sequence[Json], model: Model) -> tuple[list[int], str, float]:
