@@ -10,6 +10,7 @@ from ftlib.comparison.choice import choices, sensitivity
 from ftlib.comparison.cost import SystemCost, costs
 from ftlib.comparison.criteria import break_evens, cost, precision, seed_note, training
 from ftlib.comparison.flexibility import flexibility
+from ftlib.comparison.judged import judged
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import ALPHA, holm_p
 from ftlib.comparison.questions import Question, questions
@@ -54,6 +55,9 @@ def build(material: Material) -> Comparison:
         flags(material),
         mcnemar(material),
     ]
+    said = judged(material)
+    if said:
+        tables.append(said)
     if material.weights:
         tables.append(ranking(material, found, material.weights))
     demo = any(name == "demo" for name in material.names)

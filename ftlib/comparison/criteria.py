@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost, break_even, break_even_price
+from ftlib.comparison.judged import share
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import difference, metric_names, ranked, score, unit_of
 from ftlib.comparison.table import Cell, Column, Figure, Table, known, listed, stored
@@ -101,14 +102,7 @@ def seed_note(material: Material) -> str:
 def _judge(material: Material, system: str) -> Figure:
     judge = material.summary.get("judge") or {}
     found = (judge.get("systems") or {}).get(system) or {}
-    rate = found.get("win_rate")
-    if rate is None:
-        return Figure(None, "%", na="no judge was run" if not judge.get("systems") else "not among the judged systems")
-    return Figure(100 * rate, "%", low=_percent(found.get("low")), high=_percent(found.get("high")))
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None else 100 * value
+    return share(found, "win_rate", "not among the judged systems" if judge.get("systems") else "no judge was run")
 
 
 def training(material: Material) -> Table:
@@ -209,7 +203,7 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
         Column("train_shadow", "training, shadow price", "USD", "its machine hours at the price book's price of that machine"),
         Column("paid", "1,000 answers, paid", "USD"),
         Column("shadow", "1,000 answers, shadow price", "USD"),
-        Column("seconds", "one answer, machine time", "s", "mean over the test items"),
+        Column("seconds", "one answer, time", "s", "mean over the test items: machine time here, waiting time at an API"),
         Column("p50", "latency p50", "s"),
         Column("p95", "latency p95", "s"),
         *(Column(f"at.{n}", f"training and {n:,} answers", "USD", "bill where there is one, else shadow price") for n in VOLUMES),

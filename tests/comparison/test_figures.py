@@ -196,3 +196,34 @@ def test_a_missing_or_damaged_score_file_is_named(make_run: Callable[..., Run], 
 def test_a_pair_is_found_in_either_order(material: Material) -> None:
     rows: list[dict[str, Any] | None] = [pair(material, "gpt.base", "llama.tuned"), pair(material, "llama.tuned", "gpt.base")]
     assert all(rows)
+
+
+def test_a_judge_is_shown_with_its_controls_and_a_refused_one_with_its_reason(make_run: Callable[..., Run]) -> None:
+    run = make_run(n=10)
+    path = run.path / "scores" / "summary.json"
+    marks = {name: {"value": 4.2, "low": 3.9, "high": 4.5, "unit": "of 5"} for name in ("relevance", "faithfulness", "fluency", "coherence")}
+    judge = {
+        "judge": {"provider": "openai", "model": "j"},
+        "status": "done",
+        "reason": None,
+        "trusted": False,
+        "win_rate_a": 0.7,
+        "consistency": 0.8,
+        "unparsable": 1,
+        "first_position_rate": 0.55,
+        "controls": {"constant": {"right": 3, "n": 10, "passed": False}},
+        "systems": {"gpt.tuned": {"win_rate": 0.7, "low": 0.6, "high": 0.8, "rubric": marks}, "gpt.base": {"win_rate": 0.3, "low": 0.2, "high": 0.4, "rubric": None}},
+        "human": {"a": "gpt.tuned", "win_rate_a": 0.6, "n": 30, "agreement": {"kappa": 0.41}},
+    }  # fmt: skip
+    write_json(path, {**read_json(path), "judge": judge})
+    comparison = build(load_run(run))
+    text = str(comparison.tables["judge"].texts()) + " ".join(comparison.tables["judge"].notes)
+    assert "70.0 (60.0 to 80.0)" in text
+    assert "4.20 (3.90 to 4.50)" in text
+    assert "3 of 10 as expected, FAILED" in text
+    assert "kappa 0.41" in text
+    assert any("failed one of its controls" in limit for limit in comparison.limits)
+    write_json(path, {**read_json(path), "judge": {"judge": {}, "status": "refused", "reason": "no budget", "systems": {}, "human": None}})
+    refused = build(load_run(run))
+    assert "no budget" in " ".join(refused.tables["judge"].notes)
+    assert any("No judge was run" in limit for limit in refused.limits)

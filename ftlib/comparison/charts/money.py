@@ -47,12 +47,12 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
     ax.margins(y=0.12)
     ax.set_xlim(min(x for x, _ in points.values()) / 1.8, max(x for x, _ in points.values()) * 1.8)
     log_ticks(ax.xaxis)
-    what = "cost of 1,000 answers [USD, log]" if in_money else "machine time of 1,000 answers [s, log]"
+    what = "cost of 1,000 answers [USD, log]" if in_money else "time of 1,000 answers, one after the other [s, log]"
     ax.set_xlabel(what)
     ax.set_ylabel(f"{material.primary} [{unit_of(material) or 'score'}]")
     made.legend(loc="outside lower center", ncols=4, fontsize=9)
     rest = [name for name in axis if name not in front]
-    text = f"On the frontier of {'cost' if in_money else 'machine time'} and quality: {', '.join(front)}" + (
+    text = f"On the frontier of {'cost' if in_money else 'time'} and quality: {', '.join(front)}" + (
         f"; not on it: {', '.join(rest)}" if rest else ""
     )
     title(made, text)
@@ -60,7 +60,7 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
         made,
         text,
         "Higher is better, further left is cheaper. No system on the dashed line is beaten in both; one below it is."
-        + ("" if in_money else " Money would say nothing here (fewer than two systems have a price above 0), so the axis is machine time."),
+        + ("" if in_money else " Money would say nothing here (fewer than two systems have a price above 0), so the axis is time."),
     )
 
 

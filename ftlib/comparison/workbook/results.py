@@ -19,6 +19,10 @@ def _page(book: Any, formats: dict[str, Any], comparison: Comparison, name: str,
 def precision(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
     """The primary metric, with its intervals as error bars in the chart."""
     page, header, columns = _page(book, formats, comparison, "Precision", "precision")
+    if "judge" in comparison.tables:
+        page.row += 2
+        page.line(comparison.tables["judge"].title, "title")
+        page.table(comparison.tables["judge"], filtered=False)
     rows = comparison.tables["precision"].rows
     shown = [row["primary"] for row in rows if isinstance(row["primary"], Figure) and row["primary"].known]
     if not shown:
