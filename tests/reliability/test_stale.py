@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+from collections.abc import Iterator
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -19,6 +20,14 @@ from ftlib.runs import Run
 from tests.reliability import chain
 
 ALL = {"curate", "format", "train", "answer", "score", "compare"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly() -> Iterator[None]:
+    """Without the charts, which take most of the time and have no part in what is asked here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ftlib.comparison.charts.draw_all", lambda *_: [])
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,291 @@
+"""Rehearsals of bad days, counted: kills, hostile input, secrets, stale work, disks, load, time. Loopback and CPU only.
+
+    python benchmarks/reliability.py                      all sections (about an hour on two cores)
+    python benchmarks/reliability.py kills --kills 240    one section; the others keep the figures they have
+
+Figures go to benchmarks/reliability.json, the table to benchmarks/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+Figures = dict[str, Any]
+TINY = ["data.train=24", "data.valid=6", "data.test=8", "contestants.tiny-llama.epochs=1", "contestants.tiny-hosted.epochs=1", "evaluation.probes=[]"]
+
+
+def kills(args: argparse.Namespace, folder: Path) -> Figures:
+    """SIGKILL and SIGTERM inside single rooms, without models."""
+    from tests.reliability import chain
+    from tests.reliability.killing import rehearse
+
+    found, faults = {}, []
+    for number, room in enumerate(chain.ROOMS):
+        profile = chain.recorded_profile(folder / room)
+        base = chain.up_to(room, folder / room / "base" / "run", chain.with_training(profile) if room == "format" else profile)
+        outcome = rehearse(
+            room, base, folder / room / "place" / "run", chain.ROOMS[room], kills=args.kills // len(chain.ROOMS), seed=args.seed + number
+        )
+        found[room], faults = outcome.row(), [*faults, *outcome.faults]
+        print(json.dumps(outcome.row()), flush=True)
+    total = sum(row["kills"] for row in found.values())
+    told = ", ".join(f"{room} {row['kills']}" for room, row in found.items())
+    return {"figure": f"{total} kills ({told}): {len(faults)} faults", "rooms": found, "faults": faults}
+
+
+def training(args: argparse.Namespace, folder: Path) -> Figures:
+    """SIGKILL and SIGTERM inside a real training and its saves."""
+    from tests.reliability import chain
+    from tests.reliability.killing import rehearse
+
+    profile = chain.with_training(chain.recorded_profile(folder))
+    base = chain.up_to("train", folder / "base" / "run", profile)
+    outcome = rehearse("training", base, folder / "place" / "run", chain.train, kills=args.training_kills, seed=args.seed)
+    return {"figure": f"{outcome.kills} kills: {len(outcome.faults)} faults", **outcome.row(), "faults": outcome.faults}
+
+
+def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
+    """Kills over the whole chain: `ftlib run demo` on tiny settings, through its notebooks, with both trainings."""
+    from tests.reliability.killing import appended, differences, leftovers, lost, snapshot, torn
+
+    command = [sys.executable, "-m", "ftlib", "run", "demo", "--quiet", *(part for key in TINY for part in ("--set", key))]
+    undisturbed, place = folder / "undisturbed", folder / "killed"
+    begun = time.perf_counter()
+    subprocess.run([*command, "--out", str(place)], check=True, timeout=1800)
+    seconds = time.perf_counter() - begun
+    place.rename(undisturbed)
+    wanted, rng, faults, count, ends = snapshot(undisturbed), random.Random(args.seed), [], 0, 0
+    while count < args.chain_kills:
+        shutil.rmtree(place, ignore_errors=True)
+        code: int | None = None
+        while code is None and count < args.chain_kills:
+            process = subprocess.Popen([*command, "--out", str(place)], start_new_session=True)
+            try:
+                code = process.wait(timeout=rng.uniform(2, max(4.0, 0.4 * seconds)))
+            except subprocess.TimeoutExpired:
+                acknowledged = appended(place)
+                process.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
+                process.wait()
+                count += 1
+                time.sleep(2)  # a kernel notices within a second that its parent has gone
+                faults += [*torn(place), *lost(acknowledged, place)]
+                print(f"{count} kills", flush=True)
+        ended = subprocess.run([*command, "--out", str(place)], check=False, capture_output=True, text=True, timeout=1800)
+        ends += 1
+        faults += [] if ended.returncode == 0 else [f"ended with {ended.returncode}: {ended.stderr[-500:]}"]
+        faults += [*leftovers(place), *differences(wanted, snapshot(place))]
+    return {
+        "figure": f"{count} kills in {ends} runs: {len(faults)} faults",
+        "kills": count,
+        "runs": ends,
+        "undisturbed_seconds": round(seconds, 1),
+        "faults": faults,
+    }
+
+
+def tests(*files: str, **environment: str) -> Callable[[argparse.Namespace, Path], Figures]:
+    """A section that is a part of the test suite."""
+
+    def section(_: argparse.Namespace, folder: Path) -> Figures:
+        marks = ["-m", "reliability or not reliability"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:warnings", *marks, *(f"tests/{file}" for file in files)]
+        begun = time.perf_counter()
+        ended = subprocess.run(command, cwd=HERE.parent, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+        counts = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|skipped|errors?)", ended.stdout.splitlines()[-1])}
+        told = ", ".join(f"{n} {what}" for what, n in counts.items())
+        said = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return {"figure": f"{told} in {time.perf_counter() - begun:.0f} s", **counts, "faults": said}
+
+    return section
+
+
+def rows_file(path: Path, count: int) -> None:
+    """That many rows of 60 to 200 characters, a twentieth of them repeated, packed."""
+    words = [
+        "blue",
+        "red",
+        "mug",
+        "cup",
+        "tea",
+        "warm",
+        "holds",
+        "two",
+        "three",
+        "handle",
+        "glass",
+        "clay",
+        "gift",
+        "box",
+        "shelf",
+        "kitchen",
+        "gram",
+        "litre",
+        "old",
+        "new",
+    ]
+    rng = random.Random(1)
+    with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as handle:
+        for number in range(count):
+            key = number if number % 20 else number // 20
+            text = " ".join(rng.choices(words, k=18))
+            handle.write(f'{{"uid": "{number}", "title": "Thing number {key} {words[key % 20]}", "content": "{text} {key}"}}\n')
+
+
+def in_child(code: str, *argv: str) -> tuple[float, float, str]:
+    """Run Python code in a process of its own; returns seconds, its largest memory in MiB, and what it said."""
+    begun = time.perf_counter()
+    ended = subprocess.run([sys.executable, "-c", code + "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)", *argv],
+                           check=True, capture_output=True, text=True, cwd=HERE.parent)  # fmt: skip
+    return time.perf_counter() - begun, int(ended.stdout.split()[-1]) / 1024, ended.stdout
+
+
+def curation_load(args: argparse.Namespace, folder: Path) -> Figures:
+    """Millions of rows through a recipe that counts tokens, filters and removes exact duplicates."""
+    code = "import sys; from ftlib.curation import curate; curate(sys.argv[1], recipe=sys.argv[2], out=sys.argv[3], train=1000, valid=100, test=500)"
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        "name: load\nsteps:\n- drop_missing\n- deduplicate: {by: content}\n- tokens: {max: 1024}\n"
+        "- split: {train: 1000, valid: 100, test: 500}\n"
+    )
+    found = []
+    for count in args.rows:
+        rows_file(folder / "rows.jsonl.gz", count)
+        seconds, memory, _ = in_child(code, str(folder / "rows.jsonl.gz"), args.recipe or str(recipe), str(folder / f"out{count}"))
+        found.append({"rows": count, "seconds": round(seconds, 1), "microseconds_a_row": round(1e6 * seconds / count, 2), "mib": round(memory)})
+        print(json.dumps(found[-1]), flush=True)
+    told = "; ".join(f"{row['rows']:,} rows {row['seconds']} s, {row['microseconds_a_row']} µs a row, {row['mib']} MiB" for row in found)
+    return {"figure": told, "sizes": found, "faults": []}
+
+
+PAGE = """
+import sys, json
+from pathlib import Path
+from tests.comparison.conftest import build
+run = build(Path(sys.argv[1]), n=int(sys.argv[2]))
+import time, resource
+begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from ftlib.comparison import compare_run
+compare_run(run)
+print(json.dumps({"seconds": time.perf_counter() - begun, "page_bytes": (run.path / "report.html").stat().st_size}))
+"""
+
+
+def page_load(args: argparse.Namespace, folder: Path) -> Figures:
+    """The comparison of many items of seven systems: workbook, charts and page."""
+    found = []
+    for count in args.items:
+        _, memory, said = in_child(PAGE, str(folder / str(count)), str(count))
+        made = json.loads(said.splitlines()[-2])
+        row = {"items": count, "seconds": round(made["seconds"], 1), "milliseconds_an_item": round(1e3 * made["seconds"] / count, 3)}
+        found.append({**row, "mib": round(memory), "page_mb": round(made["page_bytes"] / 1e6, 1)})
+        print(json.dumps(found[-1]), flush=True)
+    told = "; ".join(f"{row['items']:,} items {row['seconds']} s, {row['mib']} MiB, page {row['page_mb']} MB" for row in found)
+    return {"figure": told, "sizes": found, "faults": []}
+
+
+def fuzz(args: argparse.Namespace, folder: Path) -> Figures:
+    """Coverage-guided fuzzing of the readers and the checker, where atheris is installed (FTLIB_FUZZ_PYTHON names the Python that has it)."""
+    python = os.environ.get("FTLIB_FUZZ_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import atheris"], capture_output=True, check=False).returncode:
+        return {"figure": "not run: atheris is not installed", "faults": []}
+    command = [python, str(HERE / "reliability_fuzz.py"), f"-max_total_time={args.fuzz_seconds}", "-max_len=4096", "-rss_limit_mb=4096", str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env={**os.environ, "PYTHONPATH": str(HERE.parent)})
+    runs = re.findall(r"Done (\d+) runs", ended.stderr) or re.findall(r"^#(\d+)", ended.stderr, re.MULTILINE)
+    faults = [] if ended.returncode == 0 else [ended.stderr[-2000:]]
+    return {"figure": f"{int(runs[-1]):,} inputs in {args.fuzz_seconds} s: {len(faults)} crashes" if runs else "no input", "faults": faults}
+
+
+def audit(_: argparse.Namespace, __: Path) -> Figures:
+    """Known weaknesses of the dependencies, where pip-audit is installed and its service is reached."""
+    command = [sys.executable, "-m", "pip_audit", "-r", str(HERE.parent / "requirements.txt"), "--no-deps", "--disable-pip"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    said = (ended.stderr or ended.stdout).strip().splitlines() or [""]
+    return {"figure": "no known weakness" if ended.returncode == 0 else f"not done: {said[-1][:120]}", "faults": []}
+
+
+SECTIONS: dict[str, tuple[str, Callable[[argparse.Namespace, Path], Figures]]] = {
+    "kills": ("SIGKILL and SIGTERM inside single rooms; the same command then finishes, outcome as if undisturbed", kills),
+    "training": ("the same inside a real training", training),
+    "saves": ("killed at file-system events of a training, checkpoints damaged", tests("training/local/test_resume.py")),
+    "chain": ("the same over the whole chain, notebooks and trainings included", whole_chain),
+    "two": ("two at once, stale locks", tests("reliability/test_two.py", "test_lock.py")),
+    "disk": ("disk full, read-only, gone, at each step", tests("reliability/test_disk.py")),
+    "rows": ("1,200 files of 60 kinds of malformed line, through every reader", tests("reliability/test_hostile_rows.py", FTLIB_FILES="1200")),
+    "texts": ("40 payloads through every format", tests("reliability/test_hostile_output.py")),
+    "paths": ("40 hostile names, archives, links", tests("reliability/test_paths.py")),
+    "source": ("data never becomes code: static check", tests("reliability/test_source.py")),
+    "stale": ("what a change touches is done again, with the reason", tests("reliability/test_stale.py")),
+    "secrets": ("12 canary keys: success, failure, timeout, kill", tests("reliability/test_secrets.py")),
+    "time": ("30 simulated hours of watching a hosted job", tests("training/hosted/test_watching.py")),
+    "curation": ("millions of rows through curation", curation_load),
+    "page": ("100,000 test items through the comparison", page_load),
+    "fuzz": ("coverage-guided fuzzing of readers and checker", fuzz),
+    "audit": ("known weaknesses of dependencies", audit),
+}
+
+
+def write(found: dict[str, Figures]) -> None:
+    """The figures, and the table of them."""
+    (HERE / "reliability.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    lines = ["# A bad day, rehearsed", "", "| rehearsal | figure | faults | command |", "|---|---|---|---|"]
+    for name, (about, _) in SECTIONS.items():
+        if name in found:
+            figure, faults = found[name]["figure"].replace("|", "\\|"), len(found[name]["faults"])
+            lines.append(f"| {about} | {figure} | {faults} | `{found[name]['command']}` |")
+    (HERE / "reliability.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def main() -> int:
+    """Run the sections asked for; returns 1 where one found a fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--kills", type=int, default=240)
+    parser.add_argument("--training-kills", type=int, default=20)
+    parser.add_argument("--chain-kills", type=int, default=20)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 5_000_000])
+    parser.add_argument("--recipe", default="", help="a recipe for the load instead of the one described above")
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--fuzz-seconds", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    unknown = set(args.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    stored = HERE / "reliability.json"
+    found: dict[str, Figures] = json.loads(stored.read_text("utf-8")) if stored.exists() else {}
+    wrong = 0
+    for name in args.sections or list(SECTIONS):
+        with tempfile.TemporaryDirectory(prefix=f"ftlib-{name}-") as folder:
+            print(f"== {name}", flush=True)
+            options = " ".join(
+                f"--{key.replace('_', '-')} {value}"
+                for key, value in vars(args).items()
+                if isinstance(value, int) and f"--{key.replace('_', '-')}" in sys.argv
+            )
+            found[name] = {**SECTIONS[name][1](args, Path(folder)), "command": f"python benchmarks/reliability.py {name} {options}".strip()}
+        print(found[name]["figure"], *found[name]["faults"][:5], sep="\n  ", flush=True)
+        wrong += len(found[name]["faults"])
+        write(found)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
