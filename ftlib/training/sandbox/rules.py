@@ -10,7 +10,7 @@ from ftlib.training.sandbox.replies import ApiError
 from ftlib.training.sandbox.store import Store
 
 Json = dict[str, Any]
-LR = 2e-3  # what a learning_rate_multiplier of 1 means for a model this small
+LR = 8e-3  # what a learning_rate_multiplier of 1 means for a model this small
 MAX_LENGTH = 1024
 
 
