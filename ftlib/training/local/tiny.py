@@ -69,12 +69,13 @@ def build_tiny(name: str) -> Path:
     if name not in BUILDS:
         raise ProfileError(f"There is no tiny model {name!r}; there are: {', '.join(BUILDS)}.")
     build = BUILDS[name]
+    name = next(known for known, same in BUILDS.items() if same is build)  # one folder, by whichever of its names it is asked for
     texts = sample_texts()
     target = home() / f"{name}-{hash_json([asdict(build), texts, sha256_file(Path(prose.__file__))])[:12]}"
     if whole(target):
         return target
+    remove_leftovers(home())
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         make(build, texts, temporary)
@@ -86,6 +87,17 @@ def build_tiny(name: str) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed builds left: folders that begin with a dot and end in the id of a process that is no more."""
+    for left in folder.glob(".tiny-*.*"):
+        try:
+            os.kill(int(left.name.rpartition(".")[2]), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(left, ignore_errors=True)
+        except PermissionError:
+            continue  # alive, somebody else's
 
 
 def whole(folder: Path) -> bool:

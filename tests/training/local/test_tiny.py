@@ -1,0 +1,60 @@
+"""The tiny models: real ones, kept by hash, whole or absent."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from ftlib.errors import ProfileError
+from ftlib.training.local import prose, tiny
+from tests.training.local import micro
+
+
+def test_a_tiny_model_is_a_llama_with_a_chat_template() -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    folder = micro.model()
+    assert isinstance(AutoModelForCausalLM.from_pretrained(folder), LlamaForCausalLM)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    text = "A “quoted” mug – 5 € é 日本"
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+    assert tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True).endswith("<|assistant|>")
+
+
+def test_a_second_use_costs_nothing_and_a_damaged_one_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLIB_HOME", str(tmp_path))
+    built: list[Path] = []
+    real = tiny.make
+
+    def make(build: tiny.Build, texts: list[str], out: Path) -> None:
+        built.append(out)
+        real(build, texts, out)
+
+    monkeypatch.setattr(tiny, "make", make)
+    folder = tiny.build_tiny("tiny-micro")
+    weights = (folder / "model.safetensors").read_bytes()
+    assert tiny.build_tiny("tiny-micro") == folder
+    assert len(built) == 1
+    (folder / "model.safetensors").write_bytes(weights[:-1])
+    (tmp_path / "models" / ".tiny-micro-abc.999999999").mkdir()  # what a killed build leaves
+    assert tiny.build_tiny("tiny-micro") == folder
+    assert len(built) == 2
+    assert (folder / "model.safetensors").read_bytes() == weights, "the same build gives the same weights"
+    assert [p.name for p in (tmp_path / "models").iterdir()] == [folder.name]
+
+
+def test_an_unknown_tiny_model_is_named() -> None:
+    with pytest.raises(ProfileError, match="'tiny-gpt'"):
+        tiny.build_tiny("tiny-gpt")
+
+
+def test_the_general_text_repeats_with_its_seed_and_holds_no_row_of_the_sample() -> None:
+    texts = tiny.sample_texts()
+    words = tiny.common_words(texts)
+    first, again, other = (list(islice(prose.conversations(seed, words), 300)) for seed in (5, 5, 6))
+    assert first == again != other
+    contents = {text for text in texts if len(text) > 60}
+    assert not any(content in example.answer for example in first for content in contents)
+    assert len(set(islice(prose.passages(5), 50))) > 40
