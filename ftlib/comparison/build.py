@@ -52,6 +52,7 @@ def build(material: Material) -> Comparison:
         break_evens(found),
         sensitivity(material, found),
         pairwise(material),
+        pairwise(material, primary=True),
         flags(material),
         mcnemar(material),
     ]
@@ -74,8 +75,8 @@ def build(material: Material) -> Comparison:
     )
 
 
-def pairwise(material: Material) -> Table:
-    """Every tested difference."""
+def pairwise(material: Material, *, primary: bool = False) -> Table:
+    """Every tested difference, or those of the primary metric alone (the page has these, the workbook all)."""
     columns = [
         Column("a", "A"),
         Column("b", "B"),
@@ -88,6 +89,8 @@ def pairwise(material: Material) -> Table:
     ]
     rows: list[dict[str, Cell]] = []
     for row in material.summary.get("pairs") or []:
+        if primary and row["metric"] != material.primary:
+            continue
         cells: dict[str, Cell] = {
             "a": row["a"],
             "b": row["b"],
@@ -99,7 +102,8 @@ def pairwise(material: Material) -> Table:
             value = row.get(key)
             cells[key] = Figure(None, na="not tested") if value is None else Figure(value, digits=4)
         rows.append(cells)
-    return Table("pairwise", "Pairwise differences", "Every two systems on the same resampled items.", columns, rows)
+    key, notes = ("pairs", ["All other metrics stand in the workbook's Pairwise sheet."]) if primary else ("pairwise", [])
+    return Table(key, "Pairwise differences", "Every two systems on the same resampled items.", columns, rows, notes)
 
 
 def rate(found: Mapping[str, Any] | None, why: str) -> Figure:

@@ -53,7 +53,7 @@ def write_markdown(comparison: Comparison, path: Path) -> None:
     parts += ["## Summary", table(summary_table(comparison))]
     for chart in comparison.charts:
         parts.append(f"![{light(chart.title)}](charts/{chart.name}.png)\n\n{light(chart.reading)}")
-    for key in ("ranking", "precision", "judge", "training", "cost", "break_even", "sensitivity", "flexibility", "degenerate", "pairwise"):
+    for key in ("ranking", "precision", "judge", "training", "cost", "break_even", "sensitivity", "flexibility", "degenerate", "pairs"):
         if key in comparison.tables:
             parts += [f"## {comparison.tables[key].title}", table(comparison.tables[key])]
     if comparison.questions:

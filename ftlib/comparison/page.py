@@ -16,7 +16,7 @@ from ftlib.comparison.workbook.overview import summary_table
 from ftlib.files import atomic_path
 
 BLOCK = 500  # items in one block of JSON; the page parses a block when it needs it
-ORDER = ("precision", "judge", "training", "cost", "break_even", "sensitivity", "flexibility", "degenerate", "pairwise")
+ORDER = ("precision", "judge", "training", "cost", "break_even", "sensitivity", "flexibility", "degenerate", "pairs")
 
 
 def embed(value: Any) -> str:

@@ -212,9 +212,12 @@ def test_a_judge_is_shown_with_its_controls_and_a_refused_one_with_its_reason(ma
         "unparsable": 1,
         "first_position_rate": 0.55,
         "controls": {"constant": {"right": 3, "n": 10, "passed": False}},
-        "systems": {"gpt.tuned": {"win_rate": 0.7, "low": 0.6, "high": 0.8, "rubric": marks}, "gpt.base": {"win_rate": 0.3, "low": 0.2, "high": 0.4, "rubric": None}},
+        "systems": {
+            "gpt.tuned": {"win_rate": 0.7, "low": 0.6, "high": 0.8, "rubric": marks},
+            "gpt.base": {"win_rate": 0.3, "low": 0.2, "high": 0.4, "rubric": None},
+        },
         "human": {"a": "gpt.tuned", "win_rate_a": 0.6, "n": 30, "agreement": {"kappa": 0.41}},
-    }  # fmt: skip
+    }
     write_json(path, {**read_json(path), "judge": judge})
     comparison = build(load_run(run))
     text = str(comparison.tables["judge"].texts()) + " ".join(comparison.tables["judge"].notes)

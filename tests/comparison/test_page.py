@@ -99,7 +99,7 @@ def test_verdict_tables_charts_and_limits_are_on_it(run: Run, page: str) -> None
     for choice in comparison.verdict.choices:
         assert choice.why in text
     for table in comparison.tables.values():
-        assert table.key == "mcnemar" or f'id="h-{table.key}"' in page
+        assert table.key in ("mcnemar", "pairwise") or f'id="h-{table.key}"' in page
     assert page.count("data:image/svg+xml;base64,") >= 9
 
 
