@@ -1,7 +1,7 @@
 """Speed and memory of curation beside its baselines, all in one run on one generated file.
 
     python benchmarks/curation.py                  # 500,000 rows; some minutes
-    python benchmarks/curation.py --scale          # also 100,000 to 2,250,000 rows, and `default` on the largest
+    python benchmarks/curation.py --parts scale default   # 100,000 to 2,250,000 rows, and `default` on the largest
 
 Each candidate runs in a process of its own and applies the rules of ``seed-readme`` with the token counts of the whole file:
 
@@ -115,6 +115,12 @@ def limits(path: str) -> dict[str, float]:
     return {**{key: round(value, 2) for key, value in seconds.items()}, "megabytes": round(size / 1e6, 1)}
 
 
+def apart(*arguments: str) -> Any:
+    """What ``--candidate`` prints in a process of its own. This one stays small: a child's peak counts what its parent had."""
+    made = subprocess.run([sys.executable, __file__, "--candidate", *arguments], stdout=subprocess.PIPE, check=True)
+    return json.loads(made.stdout.splitlines()[-1])
+
+
 def measure(name: str, path: Path, scratch: Path) -> dict[str, Any]:
     """Run one candidate in a process of its own: wall and CPU seconds, peak memory of its largest process, rows kept."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -136,6 +142,15 @@ def candidate(name: str, path: str, scratch: str) -> None:
 
     from ftlib.files import hash_json
 
+    if name == "generate":
+        from curation_data import generate
+
+        generate(Path(path), int(scratch))
+        print("{}")
+        return
+    if name == "limits":
+        print(json.dumps(limits(path)))
+        return
     ids = sorted(CANDIDATES[name](path, scratch))
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     print(json.dumps({"kept": len(ids), "hash": hash_json(ids), "children_kb": children}))
@@ -145,39 +160,53 @@ def main() -> None:
     """Generate, measure, check, record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--scale", action="store_true", help="also 100,000 to 2,250,000 rows")
+    parser.add_argument("--parts", nargs="+", choices=["compare", "scale", "default"], default=["compare"])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100_000, 500_000, 2_250_000], help="rows of the scale part; `default` takes the last")
     parser.add_argument("--out", type=Path, default=HERE / "curation.json")
     parser.add_argument("--candidate", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.candidate:
         candidate(*arguments.candidate)
         return
-    from curation_data import generate
-
     from ftlib.runs import machine, versions
 
-    result: dict[str, Any] = {"rows": arguments.rows, "machine": machine(), "versions": versions(), "seed_readme": {}, "scale": {}}
+    result: dict[str, Any] = json.loads(arguments.out.read_text("utf-8")) if arguments.out.exists() else {}
+    result |= {"machine": machine(), "versions": versions()}
     result["machine"].pop("free_disk_bytes")
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        path = scratch / "rows.jsonl.gz"
-        generate(path, arguments.rows)
-        result["limit_s"] = limits(str(path))
-        for name in ("pandas", "datasets", "ours", "ours, tiktoken", "ours, kept"):
-            result["seed_readme"][name] = measure(name, path, scratch)
-            print(name, result["seed_readme"][name], flush=True)
-        hashes = {made["hash"] for made in result["seed_readme"].values()}
-        assert len(hashes) == 1, f"the candidates keep different rows: {result['seed_readme']}"
-        path.unlink()
-        for rows in (100_000, 500_000, 2_250_000) if arguments.scale else ():
-            generate(path, rows)
-            made = measure("ours", path, scratch)
-            result["scale"][str(rows)] = {**made, "cpu_us_per_row": round(1e6 * made["cpu_s"] / rows, 2)}
-            print(rows, result["scale"][str(rows)], flush=True)
-        if arguments.scale:
-            result["default_2250000"] = measure("default", path, scratch)
-            print("default", result["default_2250000"], flush=True)
+        path = Path(folder) / "rows.jsonl.gz"
+        if "compare" in arguments.parts:
+            result["compare"] = compare(path, arguments.rows)
+        if "scale" in arguments.parts or "default" in arguments.parts:
+            result |= scale(path, arguments.sizes, arguments.parts)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def compare(path: Path, rows: int) -> dict[str, Any]:
+    """Ours beside the baselines on one file; all must keep the same rows."""
+    apart("generate", str(path), str(rows))
+    made: dict[str, Any] = {"rows": rows, "limit_s": apart("limits", str(path), "")}
+    for name in ("pandas", "datasets", "ours", "ours, tiktoken", "ours, kept"):
+        made[name] = measure(name, path, path.parent)
+        print(name, made[name], flush=True)
+    hashes = {value["hash"] for name, value in made.items() if isinstance(value, dict) and "hash" in value}
+    assert len(hashes) == 1, f"the candidates keep different rows: {made}"
+    return made
+
+
+def scale(path: Path, sizes: list[int], parts: list[str]) -> dict[str, Any]:
+    """Ours on files of several sizes, and ``default`` on the largest."""
+    made: dict[str, Any] = {"scale": {}} if "scale" in parts else {}
+    for rows in sizes if "scale" in parts else sizes[-1:]:
+        apart("generate", str(path), str(rows))
+        if "scale" in parts:
+            used = measure("ours", path, path.parent)
+            made["scale"][str(rows)] = {**used, "cpu_us_per_row": round(1e6 * used["cpu_s"] / rows, 2)}
+            print(rows, made["scale"][str(rows)], flush=True)
+    if "default" in parts:
+        made["default"] = {"rows": sizes[-1], **measure("default", path, path.parent)}
+        print("default", made["default"], flush=True)
+    return made
 
 
 if __name__ == "__main__":

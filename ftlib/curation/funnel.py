@@ -29,10 +29,15 @@ class StepCount:
         self.rows_in += len(before)
         self.rows_out += len(after)
         if len(after) < len(before) and len(self.dropped) < EXAMPLES:
-            kept = {id(row) for row in after}
+            kept = iter(after)  # in the order of before, so that the first ones dropped are soon found
+            following = next(kept, None)
             for row in before:
-                if id(row) not in kept and len(self.dropped) < EXAMPLES:
+                if row is following:
+                    following = next(kept, None)
+                elif len(self.dropped) < EXAMPLES:
                     self.dropped.append(example(row))
+                else:
+                    break
 
     def merge(self, other: StepCount) -> None:
         """Add what the same step did to a later batch."""

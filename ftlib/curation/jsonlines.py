@@ -21,12 +21,13 @@ def read_jsonl(stream: IO[bytes], fields: Fields, *, first_line: int = 1) -> Bat
     parse = RowParser(fields)
     for number, lines, too_long in chunks(stream, first_line):
         batch = Batch()
+        records = batch.records
         for line_number, line in enumerate(lines, number):
-            if line and not line.isspace():
+            if line:
                 row = parse(line, line_number)
-                if isinstance(row, Record):
-                    batch.records.append(row)
-                else:
+                if type(row) is Record:
+                    records.append(row)
+                elif isinstance(row, Rejected):
                     batch.reject(row)
         if too_long is not None:
             batch.reject(Rejected(number + len(lines), f"line longer than {LONGEST_LINE >> 20} MiB", show(too_long)))
@@ -67,7 +68,7 @@ def _skip_line(stream: IO[bytes]) -> bytes:
 
 
 class RowParser:
-    """One line to a Record, or to the reason why it is none."""
+    """One line to a Record, or to the reason why it is none; None for a line of white space."""
 
     def __init__(self, fields: Fields) -> None:
         kinds: list[tuple[str, Any, Any]] = [("title", str | None, None), ("content", str | None, None)]
@@ -81,12 +82,14 @@ class RowParser:
         keys = [f'"{name}"'.encode() for name in names.values()]
         self._keys = (keys[0], keys[1], keys[-1])
 
-    def __call__(self, line: bytes, number: int) -> Record | Rejected:
+    def __call__(self, line: bytes, number: int) -> Record | Rejected | None:
         try:
             raw: Any = self._decode(line)
         except RecursionError:
             return Rejected(number, "nested too deep", show(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if line.isspace():
+                return None
             return Rejected(number, self._reason(line, error), show(line))
         one, two, three = self._keys
         if (line.count(one) > 1 or line.count(two) > 1 or line.count(three) > 1) and self._repeats(line):

@@ -31,7 +31,9 @@ def tally(rows: Sequence[Record], tokens: TokenCounter) -> Tally:
     full = [row for row in rows if row.title and row.content]
     tokens.fill(full)
     counts = np.array([(row.title_tokens, row.content_tokens) for row in full], np.int64).reshape(-1, 2)
-    return Tally(counts, sum(not row.title for row in rows), sum(not row.content for row in rows))
+    if len(full) == len(rows):
+        return Tally(counts, 0, 0)
+    return Tally(counts, len([row for row in rows if not row.title]), len([row for row in rows if not row.content]))
 
 
 class Overview:

@@ -59,7 +59,7 @@ class TokenCounter:
 
         A text longer than LONGEST characters is counted in pieces.
         """
-        if any(len(text) > LONGEST for text in texts):
+        if max(map(len, texts), default=0) > LONGEST:
             return [sum(self.count(pieces(text))) if len(text) > LONGEST else self.count([text])[0] for text in texts]
         if self._fast is not None:
             return _fast_counts(self._fast, list(texts))
