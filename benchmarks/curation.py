@@ -161,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--parts", nargs="+", choices=["compare", "scale", "default"], default=["compare"])
-    parser.add_argument("--sizes", nargs="+", type=int, default=[100_000, 500_000, 2_250_000], help="rows of the scale part; `default` takes the last")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100_000, 500_000, 2_250_000], help="rows of the scale part; `default`: the last")
     parser.add_argument("--out", type=Path, default=HERE / "curation.json")
     parser.add_argument("--candidate", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
