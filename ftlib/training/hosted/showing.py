@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -68,11 +69,12 @@ def events(run: Run, name: str, most: int = 12) -> None:
 
 
 def loss_figure(run: Run, name: str) -> Any:
-    """The loss by step, training and validation, as a matplotlib figure; None where the provider gave no curve."""
+    """The loss by step, training and validation, as an image for a notebook; None where the provider gave no curve."""
     points = read_json(run.folder(name) / "training.json").get("loss") or []
     if not points:
         print("the provider gave no loss curve")
         return None
+    from IPython.display import Image
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
@@ -83,7 +85,9 @@ def loss_figure(run: Run, name: str) -> Any:
             axes.plot(*zip(*found, strict=True), style, label=label)
     axes.set(xlabel="step", ylabel="loss (nats a token)", title=f"{name}: loss while tuning")
     axes.legend()
-    return figure
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    return Image(data=drawn.getvalue())
 
 
 def bill(run: Run, name: str) -> None:

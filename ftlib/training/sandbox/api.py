@@ -72,7 +72,7 @@ class Api:
             ("DELETE", f"/v1/files/{thing}", "files.delete", self._file_delete),
             ("POST", "/v1/fine_tuning/jobs", "jobs.create", self._job_create),
             ("GET", "/v1/fine_tuning/jobs", "jobs.list", self._job_list),
-            ("GET", f"/v1/fine_tuning/jobs/{thing}", "jobs.get", lambda _, i: self._job_shown(self._thing("jobs", i))),
+            ("GET", f"/v1/fine_tuning/jobs/{thing}", "jobs.get", self._job_get),
             ("GET", f"/v1/fine_tuning/jobs/{thing}/events", "jobs.events", self._job_events),
             ("GET", f"/v1/fine_tuning/jobs/{thing}/checkpoints", "jobs.checkpoints", self._job_checkpoints),
             ("POST", f"/v1/fine_tuning/jobs/{thing}/(cancel|pause|resume)", "jobs.act", self._job_act),
@@ -190,7 +190,9 @@ class Api:
         jobs = [job for job in self.store.all("jobs") if all(job["metadata"].get(name) == value for name, value in wanted.items())]
         return self._page(jobs, request.query)
 
-    def _job_shown(self, job: Json) -> Json:
+    def _job_get(self, _: Request, job_id: str) -> Json:
+        job = self._thing("jobs", job_id)
+        self.jobs.take_up(job)
         fault = self.faults.take("jobs.get", "job", among=("unknown-status", "status-none", "missing-fields"))
         if fault in ("unknown-status", "status-none"):
             return {**public(job), "status": "reticulating" if fault == "unknown-status" else None}

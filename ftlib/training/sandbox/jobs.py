@@ -23,22 +23,25 @@ FROM_EVENT = {"train_accuracy": "train_accuracy", "valid_mean_token_accuracy": "
 
 
 class Jobs:
-    """Works through the jobs of a store; those that a killed service left are taken up again."""
+    """Works through jobs, one at a time. One that a killed service left is taken up when somebody asks after it."""
 
     def __init__(self, store: Store, engine: Engine, faults: Faults) -> None:
         self._store, self._engine, self._faults = store, engine, faults
         self._queue: queue.Queue[str | None] = queue.Queue()
+        self._mine: set[str] = set()  # waiting here, or under way
         self._ending = threading.Event()
-        for job in reversed(store.all("jobs")):
-            if job["status"] not in (*OVER, "paused"):
-                store.add_event(job["id"], "The service was started again; the job goes on")
-                self._queue.put(job["id"])
         self._thread = threading.Thread(target=self._work, name="sandbox-jobs", daemon=True)
         self._thread.start()
 
     def enqueue(self, job_id: str) -> None:
         """Let a job be worked on when its turn comes."""
+        self._mine.add(job_id)
         self._queue.put(job_id)
+
+    def take_up(self, job: Json) -> None:
+        """Go on with a job that no service works on; nothing happens where one does."""
+        if job["status"] not in (*OVER, "paused") and job["id"] not in self._mine:
+            self.enqueue(job["id"])
 
     def close(self) -> None:
         """Leave the job under way where it is; a later service takes it up."""
@@ -52,8 +55,9 @@ class Jobs:
             if job_id is None:
                 return
             lock = self._store.claim(job_id)
-            if lock is None:
-                continue  # another service of this machine works on it
+            if lock is None:  # another service of this machine works on it
+                self._mine.discard(job_id)
+                continue
             try:
                 self._run(job_id)
             except Interrupted:
@@ -63,6 +67,7 @@ class Jobs:
                 self._fail(job_id, "server_error", f"Training failed: {error}")
             finally:
                 lock.close()
+                self._mine.discard(job_id)
 
     def _state(self, job_id: str) -> str:
         job = self._store.get("jobs", job_id)
