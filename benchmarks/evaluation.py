@@ -91,12 +91,16 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args()
+    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()}
     found: dict[str, Any] = {
-        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
+        "machine": machine,
         "rouge": against_rouge_score(args.items),
         "whole": whole(args.items, 4, args.resamples),
-        "growth": [whole(count, 2, args.resamples, 25) for count in args.growth],
+        "growth": [],
     }
+    for count in args.growth:
+        write_json(args.out, found)  # each size is kept, should a larger one be too much
+        found["growth"].append(whole(count, 2, args.resamples, 25))
     for small, large in pairwise(found["growth"]):
         large["times_the_items"], large["times_the_cpu"] = large["items"] / small["items"], round(large["cpu_s"] / small["cpu_s"], 2)
     found["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
