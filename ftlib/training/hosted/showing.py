@@ -74,7 +74,7 @@ def loss_figure(run: Run, name: str) -> Any:
     if not points:
         print("the provider gave no loss curve")
         return None
-    from IPython.display import Image
+    from IPython import display
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
@@ -87,7 +87,8 @@ def loss_figure(run: Run, name: str) -> Any:
     axes.legend()
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100)
-    return Image(data=drawn.getvalue())
+    image: Any = display.Image
+    return image(data=drawn.getvalue())
 
 
 def bill(run: Run, name: str) -> None:
