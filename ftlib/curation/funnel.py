@@ -21,7 +21,6 @@ class StepCount:
     params: dict[str, Any]
     rows_in: int = 0
     rows_out: int = 0
-    changed: int = 0
     dropped: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, before: list[Record], after: list[Record]) -> None:

@@ -186,3 +186,13 @@ def curate_run(run: Run) -> None:
                 tested = Exclusion.of_files([run.curated / "test.jsonl"], "not_tested_on", beside=held)
                 funnel = curate_source(source, name, folder, asked, job, without=tested, sides=("train", "valid"))
                 step.note[f"rows of {name}"] = funnel["splits"]
+        _clear_old(run.curated, set(folders.values()), keep_transfer=held is not None)
+
+
+def _clear_old(folder: Path, recipes: set[Path], *, keep_transfer: bool) -> None:
+    """Remove what an earlier profile of the run left: other recipes' folders, and a transfer set that is no longer asked for."""
+    if not keep_transfer:
+        (folder / "transfer.jsonl").unlink(missing_ok=True)
+    for old in folder.iterdir():
+        if old.is_dir() and old not in recipes and (old / "funnel.json").exists():
+            shutil.rmtree(old)

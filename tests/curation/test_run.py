@@ -66,6 +66,8 @@ def test_a_held_out_recipe_is_transfer_only(tmp_path: Path) -> None:
         assert not any("lighthouses" in f"{row['title']} {row['content']}".lower() for row in read(run.curated / f"{side}.jsonl"))
     found = find_leaks([run.curated / "transfer.jsonl", run.curated / "train.jsonl", run.curated / "test.jsonl"])
     assert found["exact"] == found["near"] == 0
+    curate_run(make(tmp_path, "data.train=30"))
+    assert not (run.curated / "transfer.jsonl").exists()
 
 
 @pytest.mark.parametrize(("name", "write_it"), [("a.csv", "csv"), ("a.parquet", "parquet"), ("a.jsonl", "jsonl")])
