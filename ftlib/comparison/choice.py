@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost
-from ftlib.comparison.load import Material
+from ftlib.comparison.load import Material, label
 from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, score, significant
 from ftlib.comparison.table import Cell, Column, Figure, Table, known, listed, number
 
@@ -57,7 +57,19 @@ def cheapest(
 
 def choices(material: Material, found: Mapping[str, SystemCost]) -> list[Choice]:
     """One choice for each volume: the cheapest of the systems that are as good as the best."""
-    return [_choose(material, found, volume) for volume in VOLUMES]
+    return [_without_model(material, _choose(material, found, volume)) for volume in VOLUMES]
+
+
+def _without_model(material: Material, choice: Choice) -> Choice:
+    """The same choice, or what needs no model at all where that is shown to be better than the model chosen."""
+    best = ranked(material)[:1]
+    if choice.system is None or not best or material.state(best[0]) != "trivial":
+        return choice
+    gap = difference(material, choice.system, best[0])
+    if not gap.mark:
+        return choice
+    why = f"{label(best[0]).capitalize()} is better than every model, and nothing is trained or billed for it; {choice.system} is {worse_by(gap)}."
+    return Choice(choice.volume, best[0], 0.0, f"{why} Among the models: {choice.system}. {choice.why}")
 
 
 def _choose(material: Material, found: Mapping[str, SystemCost], volume: int) -> Choice:
@@ -80,7 +92,15 @@ def _choose(material: Material, found: Mapping[str, SystemCost], volume: int) ->
         why += (
             f" Counted is money charged, because an hour of the machine of {listed(unpriced)} has no price here ({found[unpriced[0]].hour_price.na})."
         )
-    return Choice(volume, name, usd, why + _hours(found[name], volume) + _cheaper(material, found, name, usd, volume, paid=bool(unpriced)))
+    why += _hours(found[name], volume) + _cheaper(material, found, name, usd, volume, paid=bool(unpriced)) + _no_model(material, name)
+    return Choice(volume, name, usd, why)
+
+
+def _no_model(material: Material, name: str) -> str:
+    """What needs no model and cannot be told apart from a system."""
+    trivial = [other for other in ranked(material) if material.state(other) == "trivial"]
+    rivals = [other for other in trivial if (row := pair(material, name, other)) and not significant(row)]
+    return f" Without any model, {listed([label(other) for other in rivals])} cannot be told apart from it." if rivals else ""
 
 
 def _hours(one: SystemCost, volume: int) -> str:

@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftlib.comparison.choice import Choice, worse_by
-from ftlib.comparison.load import TRIVIAL, Material
+from ftlib.comparison.load import TRIVIAL, Material, label
 from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, significant, unit_of
 from ftlib.comparison.table import Figure, listed
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
-NAMES = {"echo": "the echo of the title", "constant": "one constant answer", "nearest": "the description of the nearest training title"}
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,6 @@ def verdict(material: Material, choices: list[Choice]) -> Verdict:
     """The verdict on a run."""
     findings = [_finding(material, name) for name in material.contestants]
     return Verdict(_headline(material, findings), findings, _between(material), choices)
-
-
-def _label(system: str) -> str:
-    return NAMES.get(system, system)
 
 
 def _oriented(material: Material, row: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +107,7 @@ def _finding(material: Material, name: str) -> Finding:
         return Finding(name, "do not fine-tune", f"Its base is as good: the difference is {gain} {unit}, no gain worth having.")
     rivals = untrained_as_good(material, tuned)
     if rivals:
-        worst = [f"{_label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
+        worst = [f"{label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
         return Finding(
             name, "do not fine-tune", f"It beats its base by {gain} {unit}, but what needs no training does as well or better: {listed(worst)}."
         )
@@ -151,10 +146,10 @@ def _headline(material: Material, findings: list[Finding]) -> str:
             return f"Do not fine-tune {listed(against)}; the best system is {best}, which was not trained here."
         if material.state(best) == "tuned":
             return f"Do not fine-tune: {best} has the best figure, but nothing shows that it is worth more than what needs no training."
-        return f"Do not fine-tune: the best system is {_label(best)}."
+        return f"Do not fine-tune: the best system is {label(best)}."
     if "too few items to tell" in decisions:
         return f"Too few items to tell: {material.n} items do not show whether fine-tuning helps."
-    return f"Nothing was tuned and tested; the best system is {_label(order[0])}."
+    return f"Nothing was tuned and tested; the best system is {label(order[0])}."
 
 
 def _between(material: Material) -> list[str]:
@@ -173,16 +168,16 @@ def _between(material: Material) -> list[str]:
             else:
                 sentences.append(f"{a} and {b} cannot be told apart on {row['n']} items ({difference(material, a, b).text()} {unit}).")
     trivial = [name for name in ranked(material) if name in TRIVIAL]
-    if tuned and trivial:
-        row = pair(material, tuned[0], trivial[0])
-        if row is not None:
-            row = _oriented(material, row)
-            word = (
-                "is better than"
-                if significant(row) and row["difference"] > 0
-                else "is worse than"
-                if significant(row)
-                else "cannot be told apart from"
-            )
-            sentences.append(f"{tuned[0]} {word} {_label(trivial[0])} ({Figure(row['difference'], low=row['low'], high=row['high']).text()} {unit}).")
+    if tuned and trivial and pair(material, tuned[0], trivial[0]):
+        sentences.append(_against(material, tuned[0], trivial[0], unit))
     return sentences
+
+
+def _against(material: Material, a: str, b: str, unit: str) -> str:
+    """How a stands to b, in one sentence."""
+    gap = difference(material, a, b)
+    assert gap.value is not None
+    if not gap.mark:
+        return f"{a} and {label(b)} cannot be told apart ({gap.text()} {unit})."
+    word = "is better than" if (gap.value > 0) == better_is_higher(material) else "is worse than"
+    return f"{a} {word} {label(b)} by {worse_by(gap).replace(' worse', '')} of {material.primary}."
