@@ -2,8 +2,9 @@
 
 MinHash (Broder 1997): the share of equal minima of two sets under random orders estimates their Jaccard similarity. Bands of
 four minima each (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4) make a pair of similarity s a candidate with
-probability 1 - (1 - s^4)^20: 0.99997 at 0.8; bands of two serve thresholds below 0.7. For candidates the commonest words do
-not count, since any two texts share them. (rensa makes the signatures faster than numpy does, but most of the time goes into
+probability 1 - (1 - s^4)^20: 0.99997 at 0.8; bands of two serve thresholds below 0.7. In large files the commonest words do not
+count for candidates, since any two texts share them; a pair at 0.8 is then at about 0.72 in the other words, and found in 998 of
+1,000 cases. (rensa makes the signatures faster than numpy does, but most of the time goes into
 the words before it and the check after it, so one code serves all machines.)
 """
 
@@ -22,7 +23,7 @@ from ftlib.curation.parallel import in_order
 from ftlib.curation.wordhash import EMPTY_TEXT, MIXER, hash_texts, text_keys, word_hashes
 
 PERMUTATIONS = 80
-LEARN_FROM = 8192  # rows whose words tell which are common
+LEARN_FROM = 8192  # rows whose words tell which are common; with fewer none are
 COMMON = 64  # so many of them do not count for candidates,
 COMMON_FROM = 400  # if they stand there more often than this
 SMALL = 64  # a bucket up to this size is looked at together with all others
@@ -63,7 +64,7 @@ class FeatureWriter:
             rows += len(titles)
             if rows >= LEARN_FROM:
                 break
-        self._learn([words for _, _, words, _ in parts])
+        self._learn([words for _, _, words, _ in parts] if rows >= LEARN_FROM else [])  # few rows have few candidates anyway
         whole = Features(np.empty(count, np.uint64), np.empty(count, np.uint64), np.empty((count, PERMUTATIONS), np.uint32))
         first = (Features(titles, contents, self._sign(words, ends)) for titles, contents, words, ends in parts)
         at = 0
