@@ -117,35 +117,15 @@ def tests(*files: str, **environment: str) -> Callable[[argparse.Namespace, Path
 
 
 def rows_file(path: Path, count: int) -> None:
-    """That many rows of 60 to 200 characters, a twentieth of them repeated, packed."""
-    words = [
-        "blue",
-        "red",
-        "mug",
-        "cup",
-        "tea",
-        "warm",
-        "holds",
-        "two",
-        "three",
-        "handle",
-        "glass",
-        "clay",
-        "gift",
-        "box",
-        "shelf",
-        "kitchen",
-        "gram",
-        "litre",
-        "old",
-        "new",
-    ]
+    """That many rows of about 150 characters, a twentieth of them repeated, packed."""
     rng = random.Random(1)
+    words = ["".join(rng.choices("bcdfghklmnprst", k=3)) + rng.choice("aeiou") for _ in range(20_000)]
+    parts = [" ".join(rng.choices(words, k=9)) for _ in range(50_000)]
     with gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as handle:
         for number in range(count):
             key = number if number % 20 else number // 20
-            text = " ".join(rng.choices(words, k=18))
-            handle.write(f'{{"uid": "{number}", "title": "Thing number {key} {words[key % 20]}", "content": "{text} {key}"}}\n')
+            text = f"{parts[key * 7919 % 50_000]} {parts[key * 104_729 // 50_000 % 50_000]} {parts[key * 31 % 49_999]}"
+            handle.write(f'{{"uid": "{number}", "title": "Thing number {key} {words[key % 20_000]}", "content": "{text}"}}\n')
 
 
 def in_child(code: str, *argv: str) -> tuple[float, float, str]:
@@ -161,8 +141,7 @@ def curation_load(args: argparse.Namespace, folder: Path) -> Figures:
     code = "import sys; from ftlib.curation import curate; curate(sys.argv[1], recipe=sys.argv[2], out=sys.argv[3], train=1000, valid=100, test=500)"
     recipe = folder / "recipe.yaml"
     recipe.write_text(
-        "name: load\nsteps:\n- drop_missing\n- deduplicate: {by: content}\n- tokens: {max: 1024}\n"
-        "- split: {train: 1000, valid: 100, test: 500}\n"
+        "name: load\nsteps:\n- drop_missing\n- deduplicate: {by: content}\n- tokens: {max: 1024}\n- split: {train: 1000, valid: 100, test: 500}\n"
     )
     found = []
     for count in args.rows:

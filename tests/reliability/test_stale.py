@@ -123,8 +123,20 @@ def test_a_prompt_touches_everything_but_the_curation(done: Run, caplog: pytest.
     change(task, b"Describe it.", b"Describe us.")
     found = redone(done, caplog)
     assert "curate" not in found
-    assert {"format", "answer", "score", "compare"} <= found.keys()
-    assert "settings changed: task.instruction Describe it. -> Describe us." in found["format"]
+    assert {"answer", "score", "compare"} <= found.keys()
+
+
+def test_a_prompt_writes_training_files_again_and_nothing_is_curated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(yaml.safe_dump({"name": "mine", "instruction": "Describe it.", "input": "{title}"}))
+    profile = msgspec.structs.replace(chain.with_training(chain.recorded_profile(tmp_path)), task=str(task))
+    run = chain.up_to("train", tmp_path / "run", profile)
+    change(task, b"Describe it.", b"Describe us.")
+    with caplog.at_level(logging.INFO, "ftlib"):
+        chain.curate(run)
+        chain.format_files(run)
+    assert "curate: skipped (nothing it depends on has changed)" in caplog.messages
+    assert "format:micro: running (settings changed: task.instruction Describe it. -> Describe us.)" in caplog.messages
 
 
 def test_a_price_touches_the_comparison_and_no_training(done: Run, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,7 +178,7 @@ def test_another_ftlib_does_everything_again(done: Run, caplog: pytest.LogCaptur
     with monkeypatch.context() as patched:
         patched.setattr("ftlib.__version__", "99.0")
         found = redone(done, caplog)
-        assert found.keys() >= ALL - {"train"}
+        assert found.keys() >= ALL - {"train", "format"}
         assert "-> 99.0" in found["curate"]
     redone(done, caplog)
     assert read_json(done.path / "steps" / "curate.json")["ftlib"] != "99.0"
