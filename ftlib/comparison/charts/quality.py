@@ -120,7 +120,7 @@ def item_differences(material: Material) -> Drawing | None:
     ax.set_ylim(0, 100)
     ax.set_xlabel(f"tuned minus base on one item, {material.primary} [{unit_of(material) or 'score'}]")
     ax.set_ylabel("items at or below [%]")
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     shares = {name: 100 * float((v < 0).mean()) for name, v in spread.items()}
     text = "Tuning makes some answers worse: " + ", ".join(f"{share:.0f} % for {name.removesuffix('.tuned')}" for name, share in shares.items())
     title(made, text)
