@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.errors import ServiceDown, TrainingFailed
-from ftlib.files import read_json, write_json
+from ftlib.files import hash_json, read_json, write_json
 from ftlib.progress import bar
 from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.metrics import progress_of
@@ -28,6 +28,7 @@ class JobFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.content: Json = dict(read_json(path)) if path.exists() else {}
+        self._written = ""
 
     def begin(self, job_id: str, **fields: Any) -> None:
         """Start a record, or go on with that of the same job."""
@@ -51,8 +52,11 @@ class JobFile:
         return fresh
 
     def save(self) -> None:
-        """Write it, whole or not at all."""
-        write_json(self.path, self.content)
+        """Write it where it has changed, whole or not at all."""
+        now = hash_json(self.content)
+        if now != self._written:
+            write_json(self.path, self.content)
+            self._written = now
 
 
 def watch(link: Link, record: JobFile, *, say: Callable[[str], None] | None = None) -> Json:
