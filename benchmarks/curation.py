@@ -66,13 +66,14 @@ def with_datasets(path: str, scratch: str) -> list[str]:
     return list(rows.map(_count_row, num_proc=2).filter(_keep_row, num_proc=2)["uid"])
 
 
-def ours(path: str, scratch: str, *, fast: bool = True, overview: str = "file", recipe: str = "seed-readme") -> list[str]:
+def ours(path: str, scratch: str, *, fast: bool = True, overview: str = "file", recipe: str = "seed-readme", all_kept: bool = True) -> list[str]:
+    """A curation; with ``all_kept`` every row that the recipe keeps is split up, so that it can be compared, else its own numbers."""
     from ftlib.curation.pipeline import Job
     from ftlib.curation.source import Source
     from ftlib.curation.work import curate_source
 
     out = Path(scratch) / "out"
-    sizes = {"train": 0.9, "valid": 0, "test": 0.1} if recipe == "seed-readme" else {}
+    sizes = {"train": 0.9, "valid": 0, "test": 0.1} if all_kept else {}
     curate_source(Source(path), recipe, out, sizes, Job(fast=fast, overview=overview))
     return sorted(json.loads(line)["id"] for name in ("train", "test") for line in (out / f"{name}.jsonl").open("rb"))
 
@@ -83,7 +84,8 @@ CANDIDATES = {
     "ours": ours,
     "ours, tiktoken": lambda path, scratch: ours(path, scratch, fast=False),
     "ours, kept": lambda path, scratch: ours(path, scratch, overview="kept"),
-    "default": lambda path, scratch: ours(path, scratch, recipe="default"),
+    "seed-readme": lambda path, scratch: ours(path, scratch, all_kept=False),
+    "default": lambda path, scratch: ours(path, scratch, recipe="default", all_kept=False),
 }
 
 
@@ -200,7 +202,7 @@ def scale(path: Path, sizes: list[int], parts: list[str]) -> dict[str, Any]:
     for rows in sizes if "scale" in parts else sizes[-1:]:
         apart("generate", str(path), str(rows))
         if "scale" in parts:
-            used = measure("ours", path, path.parent)
+            used = measure("seed-readme", path, path.parent)
             made["scale"][str(rows)] = {**used, "cpu_us_per_row": round(1e6 * used["cpu_s"] / rows, 2)}
             print(rows, made["scale"][str(rows)], flush=True)
     if "default" in parts:
