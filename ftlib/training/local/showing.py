@@ -63,6 +63,15 @@ def loss_figure(run: Run, name: str) -> Any:
     return figure
 
 
+def png(figure: Any) -> bytes:
+    """A figure as PNG, which a notebook shows whatever its plotting backend."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
 def _smoothed(points: list[tuple[int, float]], window: int = 10) -> list[tuple[int, float]]:
     """Each loss averaged with those of the steps before it."""
     losses = [[y for _, y in points[max(0, i + 1 - window) : i + 1]] for i in range(len(points))]

@@ -225,6 +225,7 @@ def test_the_notebook_shows_what_was_measured(run: Run, capsys: pytest.CaptureFi
     assert [line.get_label() for line in figure.axes[0].lines] == [
         "training rows, step by step", "training rows, averaged over 10 steps", "validation rows",
     ]  # fmt: skip
+    assert showing.png(figure).startswith(b"\x89PNG")
     trainer = LocalTrainer(run, run.contestant("micro"))
     showing.plan(trainer)
     showing.side_by_side(trainer, rows=2)
