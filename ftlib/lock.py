@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -88,24 +89,40 @@ def lock(folder: Path, *, take_over: bool = False) -> Iterator[None]:
 
 
 def _acquire(path: Path, me: dict[str, Any], take_over: bool) -> None:
-    for _ in range(3):
+    for _ in range(15):
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            _create(path, me)
+            return
         except FileExistsError:
             holder = _holder(path)
-            if not holder and time.time() - path.stat().st_mtime < 2:
-                time.sleep(0.2)  # somebody is between creating and writing it
-                continue
+            with contextlib.suppress(FileNotFoundError):
+                if not holder and time.time() - path.stat().st_mtime < 2:
+                    time.sleep(0.2)  # somebody is between creating and writing it
+                    continue
             _evict(path, holder, take_over)
-            continue
-        try:
-            with os.fdopen(descriptor, "w") as handle:
-                json.dump(me, handle)
-        except OSError:  # a full disk; an empty lock would keep everybody out
-            path.unlink(missing_ok=True)
-            raise
-        return
     raise RunLocked(f"{path.parent} is being opened by another process; try again in a moment.")
+
+
+def _create(path: Path, me: dict[str, Any]) -> None:
+    """Make the lock with its content in one act, so that a kill leaves none that is empty. Raises FileExistsError."""
+    written = path.with_name(f".lock.{me['token']}{TEMPORARY}")
+    try:
+    X(written, path)
+        return
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+    finally:
+        written.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)  # a disk without hard links
+    try:
+        with os.fdopen(descriptor, "w") as handle:
+            json.dump(me, handle)
+    except OSError:  # a full disk; an empty lock would keep everybody out
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _evict(path: Path, holder: dict[str, Any], take_over: bool) -> None:

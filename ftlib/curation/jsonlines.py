@@ -92,8 +92,13 @@ class RowParser:
                 return None
             return Rejected(number, self._reason(line, error), show(line))
         one, two, three = self._keys
-        if (line.count(one) > 1 or line.count(two) > 1 or line.count(three) > 1) and self._repeats(line):
-            return Rejected(number, "duplicate key", show(line))
+        if line.count(one) > 1 or line.count(two) > 1 or line.count(three) > 1:
+            try:
+                repeats = self._repeats(line)
+            except (ValueError, RecursionError) as error:  # in a field that is none of ours, and that the fast parser passes over
+                return Rejected(number, "nested too deep" if isinstance(error, RecursionError) else "not JSON", show(line))
+            if repeats:
+                return Rejected(number, "duplicate key", show(line))
         identity = None if self._numbered else raw.id
         return Record(str(number) if identity is None or identity == "" else str(identity), raw.title or "", raw.content or "")
 
@@ -107,7 +112,7 @@ class RowParser:
             repeated = any(counts[name] > 1 for name in self._names.values())  # the outermost object comes last
             return dict(pairs)
 
-        json.loads(line, object_pairs_hook=look)
+        json.loads(line.decode("utf-8", "replace"), object_pairs_hook=look)
         return repeated
 
     def _reason(self, line: bytes, error: Exception) -> str:
