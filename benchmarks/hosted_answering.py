@@ -58,8 +58,8 @@ async def serve(latency: float) -> None:
         await server.serve_forever()
 
 
-def measure(port: int, items: int, flight: int, folder: Path, paid: bool) -> float:
-    """Seconds from the first call to the last stored answer."""
+def measure(port: int, items: int, flight: int, folder: Path, paid: bool) -> tuple[float, float]:
+    """Seconds from the first call to the last stored answer, and processor seconds of this process meanwhile."""
     prices = folder / "prices.yaml"
     units = ("input_token", "output_token")
     prices.write_text("".join(f"- {{provider: p, model: m, unit: {u}, usd: 1, per: 1000000, date: 2026-11-01, source: x}}\n" for u in units))
@@ -73,16 +73,16 @@ def measure(port: int, items: int, flight: int, folder: Path, paid: bool) -> flo
     trainer = HostedTrainer(run, contestant, key="bench-key-1234")
     trainer.link()
     with AppendLog(folder / "answers.jsonl") as store:
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         count = 0
         for position, answer in trainer.ask(prompts, tuned=True):
             store.append({"id": position, "answer": answer.text, "usd": answer.usd})
             count += 1
-        seconds = time.perf_counter() - started
+        seconds, busy = time.perf_counter() - started, time.process_time() - worked
     trainer.close()
     if count != items:
         raise SystemExit(f"{count} of {items} answers came")
-    return seconds
+    return seconds, busy
 
 
 def main() -> None:
@@ -103,12 +103,14 @@ def main() -> None:
     ideal = math.ceil(args.items / args.flight) * args.latency
     try:
         for paid in (False, True):
-            times = []
+            taken = []
             for _ in range(args.repeat):
                 with tempfile.TemporaryDirectory() as folder:
-                    times.append(measure(port, args.items, args.flight, Path(folder), paid))
+                    taken.append(measure(port, args.items, args.flight, Path(folder), paid))
+            times = [seconds for seconds, _ in taken]
             best, middle = min(times), sorted(times)[len(times) // 2]
             print(json.dumps({
+                "processor_s": [round(busy, 3) for _, busy in taken], "load": os.getloadavg()[0],
                 "what": "500 answers" if args.items == 500 else f"{args.items} answers", "ledger": paid, "in_flight": args.flight,
                 "latency_s": args.latency, "ideal_s": ideal, "seconds": [round(t, 3) for t in times], "median_over_ideal": round(middle / ideal, 3),
                 "best_over_ideal": round(best / ideal, 3), "openai": metadata.version("openai"), "python": platform.python_version(),
