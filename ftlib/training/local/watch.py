@@ -34,7 +34,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         now = time.perf_counter()
         self._began = self._last_step = self._last_save = now
-        self._eval_every = max(1, state.max_steps // (10 if self.settings.early_stopping else 4))
+        self._eval_every = -(-state.max_steps // (10 if self.settings.early_stopping else 4))
         self._bar = bar(desc="training", total=state.max_steps, unit="step", initial=state.global_step) if state.is_world_process_zero else None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
