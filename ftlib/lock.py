@@ -107,9 +107,14 @@ def _create(path: Path, me: dict[str, Any]) -> None:
     """Make the lock with its content in one act, so that a kill leaves none that is empty. Raises FileExistsError."""
     written = path.with_name(f".lock.{me['token']}{TEMPORARY}")
     try:
-    X(written, path)
+        written.write_text(json.dumps(me), "utf-8")
+        os.link(written, path)
         return
     except FileExistsError:
+        raise
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            raise FileExistsError from None  # a holder has swept it away with the leftovers of the dead
         raise
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
