@@ -86,9 +86,7 @@ class Asker:
                 task.cancel()
             done.put(None)
 
-    async def _item(
-        self, place: int, request: Json, slots: asyncio.Semaphore, stop: asyncio.Event, done: queue.SimpleQueue[Item | None]
-    ) -> None:
+    async def _item(self, place: int, request: Json, slots: asyncio.Semaphore, stop: asyncio.Event, done: queue.SimpleQueue[Item | None]) -> None:
         """One request to its answer. What concerns this item becomes an Answer; what concerns all of them ends the asking."""
         started = time.monotonic()
         hashed = rendered_hash(request["messages"])

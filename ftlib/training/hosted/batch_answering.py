@@ -161,4 +161,3 @@ def _body(row: Json) -> Json | None:
     if not isinstance(response, dict) or response.get("status_code") != 200 or not isinstance(response.get("body"), dict):
         return None
     return dict(response["body"])
-

@@ -34,8 +34,14 @@ class Cost:
 
     def data(self) -> Json:
         """As JSON."""
-        return {"rows": self.rows, "epochs": self.epochs, "tokens": {"billed": self.tokens}, "money_usd": self.usd, "worst_usd": self.worst_usd,
-                "counted_by": self.counted_by}
+        return {
+            "rows": self.rows,
+            "epochs": self.epochs,
+            "tokens": {"billed": self.tokens},
+            "money_usd": self.usd,
+            "worst_usd": self.worst_usd,
+            "counted_by": self.counted_by,
+        }
 
 
 def default_epochs(rows: int) -> int:

@@ -18,8 +18,17 @@ Kind = Literal["refused", "rate", "server", "lost", "unsent", "malformed", "bad"
 
 # Codes that no retry mends: the account, the region or the model, not this request.
 REFUSALS = {
-    "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated", "invalid_api_key", "model_not_found",
-    "unsupported_country_region_territory", "access_terminated", "DeploymentNotFound", "organization_not_found", "model_shutdown",
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "account_deactivated",
+    "invalid_api_key",
+    "model_not_found",
+    "unsupported_country_region_territory",
+    "access_terminated",
+    "DeploymentNotFound",
+    "organization_not_found",
+    "model_shutdown",
 }
 FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 

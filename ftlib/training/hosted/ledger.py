@@ -175,5 +175,10 @@ class Ledger:
             rows = [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
             ended = {row["id"] for row in rows if row["op"] == "settle"}
             open_ = sum(amount for key, amount in self._amounts.items() if key not in ended)
-            return {"cap_usd": self.cap_usd, "spent_usd": self._total / NANO, "left_usd": max(0.0, self.cap_usd - self._total / NANO),
-                    "calls": len(self._amounts), "unsettled_usd": open_ / NANO}
+            return {
+                "cap_usd": self.cap_usd,
+                "spent_usd": self._total / NANO,
+                "left_usd": max(0.0, self.cap_usd - self._total / NANO),
+                "calls": len(self._amounts),
+                "unsettled_usd": open_ / NANO,
+            }

@@ -33,7 +33,10 @@ class OpenAIService:
         address = self.provider.address or ""
         plain = address.startswith("http://")  # making a TLS context takes longer than an answer
         return openai.AsyncOpenAI(
-            api_key=self._key.reveal(), base_url=address, max_retries=0, timeout=self.provider.attempt_s,
+            api_key=self._key.reveal(),
+            base_url=address,
+            max_retries=0,
+            timeout=self.provider.attempt_s,
             http_client=openai.DefaultAsyncHttpxClient(trust_env=not is_loopback(address), verify=not plain),
         )
 

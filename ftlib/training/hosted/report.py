@@ -45,10 +45,33 @@ def training_report(
     folder = run.folder(contestant)
     per_second = trained / spent["train"] if isinstance(trained, int) and spent["train"] else None
     billed = trained if isinstance(trained, int) else None
-    how = {"seconds": "measured", "examples": "estimated", "loss": "measured", "tokens.billed": "billed" if billed else "estimated",
-           "money_usd": "billed" if usd is not None else "estimated", "rates": "measured", "epochs": "measured" if told == epochs else "estimated"}
-    na = dict.fromkeys(("seconds.load", "seconds.tokenise", "seconds.evaluate", "seconds.save", "tokens.supervised", "tokens.padding", "memory",
-                        "parameters", "adapter_bytes", "energy_wh", "precision", "model.revision", "loss.tokens"), HIDDEN)
+    how = {
+        "seconds": "measured",
+        "examples": "estimated",
+        "loss": "measured",
+        "tokens.billed": "billed" if billed else "estimated",
+        "money_usd": "billed" if usd is not None else "estimated",
+        "rates": "measured",
+        "epochs": "measured" if told == epochs else "estimated",
+    }
+    na = dict.fromkeys(
+        (
+            "seconds.load",
+            "seconds.tokenise",
+            "seconds.evaluate",
+            "seconds.save",
+            "tokens.supervised",
+            "tokens.padding",
+            "memory",
+            "parameters",
+            "adapter_bytes",
+            "energy_wh",
+            "precision",
+            "model.revision",
+            "loss.tokens",
+        ),
+        HIDDEN,
+    )
     na |= {f"seconds.{name}": HIDDEN for name, value in spent.items() if value is None}
     if not curve:
         na["loss"] = HIDDEN

@@ -22,7 +22,11 @@ def upload(link: Link, intent: Intent, role: str, path: Path) -> str:
         return next((str(file["id"]) for file in files if file.get("filename") == name), None)
 
     file_id = create_once(
-        link, intent, role, what=f"the upload of {path.name}", call=lambda: link.service.upload(name, path.read_bytes(), "fine-tune"),
+        link,
+        intent,
+        role,
+        what=f"the upload of {path.name}",
+        call=lambda: link.service.upload(name, path.read_bytes(), "fine-tune"),
         look=look if link.provider.can.files_list else None,
     )
     if link.provider.can.file_status:
@@ -53,7 +57,11 @@ def start(link: Link, intent: Intent, request: Json) -> str:
         return next((str(job["id"]) for job in jobs if is_ours(link.provider, job, intent.key, request)), None)
 
     return create_once(
-        link, intent, "job", what="the creation of the job", call=lambda: link.service.start(request),
+        link,
+        intent,
+        "job",
+        what="the creation of the job",
+        call=lambda: link.service.start(request),
         look=look if link.provider.can.jobs_list else None,
     )
 

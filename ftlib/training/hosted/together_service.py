@@ -124,8 +124,13 @@ def job_of(job: Json) -> Json:
 
 def event_of(event: Json) -> Json:
     """An event in OpenAI's words."""
-    return {"id": hash_json(event)[:24], "created_at": seconds(event.get("created_at")), "level": event.get("level"), "message": event.get("message"),
-            "data": {"step": event["step"]} if event.get("step") else {}}
+    return {
+        "id": hash_json(event)[:24],
+        "created_at": seconds(event.get("created_at")),
+        "level": event.get("level"),
+        "message": event.get("message"),
+        "data": {"step": event["step"]} if event.get("step") else {},
+    }
 
 
 def seconds(text: Any) -> float | None:

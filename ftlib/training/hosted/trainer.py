@@ -67,10 +67,21 @@ class HostedTrainer:
         """What the outcome depends on besides the files. Versions of client libraries are none of it: a job is not bought again for them."""
         c = self.contestant
         if not c.trains:
-            return {"provider": self.provider.name, "model": c.model, "existing": c.existing, "few_shot": c.few_shot,
-                    "recorded": sha256_file(Path(c.recorded)) if c.recorded else None}
-        return {"provider": self.provider.name, "model": self.base_model, "epochs": None if c.epochs is None else int(c.epochs), "batch": c.batch,
-                "lr_multiplier": c.lr_multiplier, "seed": self.run.profile.seed if c.seed is None else c.seed}
+            return {
+                "provider": self.provider.name,
+                "model": c.model,
+                "existing": c.existing,
+                "few_shot": c.few_shot,
+                "recorded": sha256_file(Path(c.recorded)) if c.recorded else None,
+            }
+        return {
+            "provider": self.provider.name,
+            "model": self.base_model,
+            "epochs": None if c.epochs is None else int(c.epochs),
+            "batch": c.batch,
+            "lr_multiplier": c.lr_multiplier,
+            "seed": self.run.profile.seed if c.seed is None else c.seed,
+        }
 
     def _files(self) -> dict[str, Path]:
         folder = self.run.folder(self.contestant)
@@ -86,8 +97,14 @@ class HostedTrainer:
         """Tokens and dollars of the training, and the budget it is held against; makes no request."""
         if not self.contestant.trains:
             return {"status": "nothing_to_train"}
-        return {**self._cost().data(), "provider": self.provider.name, "model": self.base_model, "budget_usd": self.run.profile.budget_usd,
-                "spent_usd": self.ledger.spent_usd, "how": {"money_usd": "estimated", "tokens": "estimated"}}
+        return {
+            **self._cost().data(),
+            "provider": self.provider.name,
+            "model": self.base_model,
+            "budget_usd": self.run.profile.budget_usd,
+            "spent_usd": self.ledger.spent_usd,
+            "how": {"money_usd": "estimated", "tokens": "estimated"},
+        }
 
     def preview(self) -> Json:
         """Exactly what `train` would send and cost, sending nothing: files with their sizes, the job's request, the estimate."""
@@ -96,8 +113,11 @@ class HostedTrainer:
         ids = {name: f"ID-OF-{name}.jsonl" for name in self._files()}
         request = job_request(self.provider, self.settings(), "ftlib-KEY", self.contestant.name, ids)
         files = [{"to": "files", "file": path.name, "bytes": path.stat().st_size, "purpose": "fine-tune"} for path in self._files().values()]
-        return {"address": self.provider.address or "the sandbox, started for this run", "sends": [*files, {"to": "fine_tuning/jobs", **request}],
-                "estimate": self.estimate()}
+        return {
+            "address": self.provider.address or "the sandbox, started for this run",
+            "sends": [*files, {"to": "fine_tuning/jobs", **request}],
+            "estimate": self.estimate(),
+        }
 
     # -- connection ----------------------------------------------------------------------------------------------
     def link(self) -> Link:

@@ -236,8 +236,13 @@ class Api:
             raise ApiError(400, "Streaming is not offered here.", param="stream")
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or 256
         stop = body.get("stop") or []
-        ask = Ask(folder, min(int(limit), 1024), float(body.get("temperature") or 0.0), tuple([stop] if isinstance(stop, str) else stop),
-                  int(body.get("seed") or 42))
+        ask = Ask(
+            folder,
+            min(int(limit), 1024),
+            float(body.get("temperature") or 0.0),
+            tuple([stop] if isinstance(stop, str) else stop),
+            int(body.get("seed") or 42),
+        )
         said = self.batcher.answer(ask, [{"role": str(m.get("role")), "content": m["content"]} for m in messages])
         message = {"role": "assistant", "content": said.text, "refusal": None}
         return {

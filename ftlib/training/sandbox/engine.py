@@ -92,8 +92,9 @@ class TinyEngine:
         from ftlib.training.local.generate import answer_batch
 
         loaded = self._load(ask.model)
-        made = answer_batch(loaded, questions, tuned=ask.model is not None, max_new_tokens=ask.max_tokens, stop=ask.stop,
-                            temperature=ask.temperature, seed=ask.seed)
+        made = answer_batch(
+            loaded, questions, tuned=ask.model is not None, max_new_tokens=ask.max_tokens, stop=ask.stop, temperature=ask.temperature, seed=ask.seed
+        )
         return [Said(one.text, one.finish, one.tokens_in, one.tokens_out) for one in made]
 
     def _base(self) -> Path:

@@ -141,15 +141,28 @@ class Jobs:
         suffix = f"{job['user_provided_suffix']}:" if job.get("user_provided_suffix") else ":"
         tuned = f"ft:{job['model']}:sandbox:{suffix}{job_id[-8:]}"
         last = made["metrics"][-1] if made["metrics"] else {"step": 0}
-        checkpoint = {"id": f"ftckpt-{job_id[-24:]}", "object": "fine_tuning.job.checkpoint", "created_at": int(time.time()),
-                      "fine_tuned_model_checkpoint": f"{tuned}:ckpt-step-{last['step']}", "fine_tuning_job_id": job_id, "step_number": last["step"],
-                      "metrics": {"step": last["step"], "train_loss": last.get("train_loss"), "valid_loss": last.get("valid_loss")}}
+        checkpoint = {
+            "id": f"ftckpt-{job_id[-24:]}",
+            "object": "fine_tuning.job.checkpoint",
+            "created_at": int(time.time()),
+            "fine_tuned_model_checkpoint": f"{tuned}:ckpt-step-{last['step']}",
+            "fine_tuning_job_id": job_id,
+            "step_number": last["step"],
+            "metrics": {"step": last["step"], "train_loss": last.get("train_loss"), "valid_loss": last.get("valid_loss")},
+        }
         self._store.add_event(job_id, f"Checkpoint created at step {last['step']}")
         self._store.add_event(job_id, f"New fine-tuned model created: {tuned}")
         self._store.add_event(job_id, "The job has successfully completed")
-        self._store.change("jobs", job_id, status="succeeded", fine_tuned_model=tuned, finished_at=int(time.time()),
-                           trained_tokens=made["trained_tokens"], result_files=[result["id"]],
-                           private={**job["private"], "checkpoints": [checkpoint]})
+        self._store.change(
+            "jobs",
+            job_id,
+            status="succeeded",
+            fine_tuned_model=tuned,
+            finished_at=int(time.time()),
+            trained_tokens=made["trained_tokens"],
+            result_files=[result["id"]],
+            private={**job["private"], "checkpoints": [checkpoint]},
+        )
 
 
 def result_csv(metrics: list[Json]) -> str:

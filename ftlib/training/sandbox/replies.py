@@ -67,8 +67,14 @@ def spoiled(fault: str, reply: Reply) -> Reply:
     """The reply that an ``after`` fault sends in place of a good one."""
     if fault == "500-after-commit":
         return error_of("500", "", "")
-    bodies = {"html": PAGE, "empty-object": b"{}", "empty-body": b"", "malformed": reply.body()[: len(reply.body()) // 2], "json-list": b"[]",
-              "not-utf8": b'{"id": "\xff\xfe"}'}
+    bodies = {
+        "html": PAGE,
+        "empty-object": b"{}",
+        "empty-body": b"",
+        "malformed": reply.body()[: len(reply.body()) // 2],
+        "json-list": b"[]",
+        "not-utf8": b'{"id": "\xff\xfe"}',
+    }
     return Reply(bodies[fault], 200, kind="text/html" if fault == "html" else "application/json")
 
 

@@ -41,8 +41,18 @@ def training_settings(body: Json, rows: int) -> tuple[Json, Json]:
     if not isinstance(seed, int):
         raise ApiError(400, "seed must be an integer.", param="seed")
     shown = {"n_epochs": int(epochs), "batch_size": batch, "learning_rate_multiplier": multiplier}
-    settings = {"epochs": float(epochs), "batch": batch, "accumulate": 1, "lr": LR * multiplier, "max_length": MAX_LENGTH, "truncate": True,
-                "seed": seed, "loader": "transformers", "quant": 16, "checkpoint_steps": 25}
+    settings = {
+        "epochs": float(epochs),
+        "batch": batch,
+        "accumulate": 1,
+        "lr": LR * multiplier,
+        "max_length": MAX_LENGTH,
+        "truncate": True,
+        "seed": seed,
+        "loader": "transformers",
+        "quant": 16,
+        "checkpoint_steps": 25,
+    }
     return shown, settings
 
 

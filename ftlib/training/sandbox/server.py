@@ -24,8 +24,18 @@ log = logging.getLogger("ftlib")
 class Sandbox:
     """A running service. ``url`` is its base address; ``faults`` can be changed while it runs; ``seen`` are the endpoints asked."""
 
-    def __init__(self, root: Path, engine: Engine, key: str, *, host: str = "127.0.0.1", port: int = 0, faults: list[str] | None = None,
-                 stall_s: float = 30.0, drip_s: float = 0.2) -> None:
+    def __init__(
+        self,
+        root: Path,
+        engine: Engine,
+        key: str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        faults: list[str] | None = None,
+        stall_s: float = 30.0,
+        drip_s: float = 0.2,
+    ) -> None:
         self.faults, self.stall_s, self.drip_s = Faults(faults), stall_s, drip_s
         self.api = Api(Store(root), engine, self.faults, key)
         self.seen = self.api.seen

@@ -72,8 +72,17 @@ class Store:
         """Keep a file's bytes and record."""
         thing_id = f"file-{uuid.uuid4().hex[:24]}"
         write_atomic(self.root / "files" / f"{thing_id}.bin", data)
-        thing = {"id": thing_id, "object": "file", "bytes": len(data), "created_at": int(time.time()), "filename": name, "purpose": purpose,
-                 "status": "processed", "status_details": None, "born": time.time_ns()}
+        thing = {
+            "id": thing_id,
+            "object": "file",
+            "bytes": len(data),
+            "created_at": int(time.time()),
+            "filename": name,
+            "purpose": purpose,
+            "status": "processed",
+            "status_details": None,
+            "born": time.time_ns(),
+        }
         self.put("files", thing)
         return thing
 
@@ -89,8 +98,15 @@ class Store:
 
     def add_event(self, job_id: str, message: str, *, level: str = "info", data: Json | None = None) -> None:
         """Append one event to a job's log."""
-        event = {"id": f"ftevent-{uuid.uuid4().hex[:24]}", "object": "fine_tuning.job.event", "created_at": int(time.time()), "level": level,
-                 "message": message, "type": "metrics" if data else "message", "data": data or {}}
+        event = {
+            "id": f"ftevent-{uuid.uuid4().hex[:24]}",
+            "object": "fine_tuning.job.event",
+            "created_at": int(time.time()),
+            "level": level,
+            "message": message,
+            "type": "metrics" if data else "message",
+            "data": data or {},
+        }
         with self._lock, AppendLog(self.folder(job_id) / "events.jsonl") as log:
             log.append(event)
 

@@ -39,8 +39,17 @@ def sandbox(tmp_path: Path, engine: StubEngine, monkeypatch: pytest.MonkeyPatch)
 def make_run(tmp_path: Path) -> MakeRun:
     """Makes a run of one hosted contestant, with its training files written."""
 
-    def make(*, provider: str = "sandbox", quick: dict[str, Any] | None = None, folder: str = "run", budget: float = 0.0, prices: str | None = None,
-             providers: dict[str, Any] | None = None, rows: int = 12, **fields: Any) -> Run:
+    def make(
+        *,
+        provider: str = "sandbox",
+        quick: dict[str, Any] | None = None,
+        folder: str = "run",
+        budget: float = 0.0,
+        prices: str | None = None,
+        providers: dict[str, Any] | None = None,
+        rows: int = 12,
+        **fields: Any,
+    ) -> Run:
         plain = {"name": "h", "trainer": "hosted", "provider": provider, "model": "tiny-hosted", "epochs": 2, **fields}
         contestant = msgspec.convert(plain, Contestant)
         described = {"sandbox": {**QUICK, **(quick or {})}, **(providers or {})}

@@ -15,8 +15,16 @@ from tests.training.sandbox.stubs import StubEngine
 
 SHORT = {"attempt_s": 0.4, "deadline_s": 0.9}
 REFUSED = {"quota", "balance", "401", "403", "region", "model-gone"}
-AT_ONCE = {"400": "error", "filter-400": "filtered", "refusal": "refusal", "filtered": "filtered", "no-usage": "stop", "null-usage": "stop",
-           "unknown-finish": "stop", "no-finish": "stop"}
+AT_ONCE = {
+    "400": "error",
+    "filter-400": "filtered",
+    "refusal": "refusal",
+    "filtered": "filtered",
+    "no-usage": "stop",
+    "null-usage": "stop",
+    "unknown-finish": "stop",
+    "no-finish": "stop",
+}
 KINDS = {"malformed": {"html", "empty-object", "empty-body", "malformed", "json-list", "not-utf8", "no-choices", "null-choices", "no-message",
                        "null-content", "wrong-type"},
          "lost": {"reset", "reset-after-commit", "close-after-commit", "stall", "stall-first", "drip", "drip-head", "truncated"},

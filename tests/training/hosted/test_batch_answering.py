@@ -34,8 +34,16 @@ def test_what_a_batch_answered_is_not_asked_again(sandbox: Sandbox, make_run: Ma
     assert sandbox.seen.count("batches.create") == 1
 
 
-@pytest.mark.parametrize("fault", ["reset-after-commit@batches.create", "reset-after-commit@files.create", "500-after-commit@batches.create",
-                                   "html@batches.get*2", "stall@files.content"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "reset-after-commit@batches.create",
+        "reset-after-commit@files.create",
+        "500-after-commit@batches.create",
+        "html@batches.get*2",
+        "stall@files.content",
+    ],
+)
 def test_a_batch_survives_faults(sandbox: Sandbox, make_trainer: MakeTrainer, fault: str) -> None:
     sandbox.faults.add(fault)
     trainer = make_trainer(existing="tiny-hosted", batch_api=True, quick={"attempt_s": 0.4})

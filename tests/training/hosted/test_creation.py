@@ -15,8 +15,28 @@ from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import MakeRun, MakeTrainer
 
-FAULTS = ["reset", "reset-after-commit", "close-after-commit", "500", "500-after-commit", "502-html", "503-retry-after", "429-ms", "stall",
-          "stall-first", "drip", "drip-head", "truncated", "html", "empty-object", "empty-body", "malformed", "json-list", "not-utf8", "none"]
+FAULTS = [
+    "reset",
+    "reset-after-commit",
+    "close-after-commit",
+    "500",
+    "500-after-commit",
+    "502-html",
+    "503-retry-after",
+    "429-ms",
+    "stall",
+    "stall-first",
+    "drip",
+    "drip-head",
+    "truncated",
+    "html",
+    "empty-object",
+    "empty-body",
+    "malformed",
+    "json-list",
+    "not-utf8",
+    "none",
+]
 POINTS = ["before the call", "during the call", "before the id is on disk", "after the id is on disk"]
 CREATIONS = {"files.create": "upload", "jobs.create": "start"}
 QUICK = {"attempt_s": 0.4, "lookup_grace_s": 0.6, "poll_s": 0.02}

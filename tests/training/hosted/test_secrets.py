@@ -28,8 +28,19 @@ def files_with(secret: str, folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize("faults", [[], ["401@any*all"], ["401@jobs.create*all"], ["html@files.create*all"], ["stall@chat*all"], ["fail-running"],
-                                    ["drip@jobs.get*all"], ["reset@any*all"]])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        ["401@any*all"],
+        ["401@jobs.create*all"],
+        ["html@files.create*all"],
+        ["stall@chat*all"],
+        ["fail-running"],
+        ["drip@jobs.get*all"],
+        ["reset@any*all"],
+    ],
+)
 def test_no_trace_of_it_through_success_and_failure(
     sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, faults: list[str],
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,

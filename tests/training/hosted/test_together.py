@@ -43,8 +43,18 @@ class Together(BaseHTTPRequestHandler):
             self.send({"data": [{"object": "fine-tune-event", "created_at": "2026-11-01T10:00:00Z", "message": "Job started", "type": "job_start"}]})
         elif path == "/v1/fine-tunes/models/limits":
             lora = {"max_batch_size": 8, "max_batch_size_dpo": 8, "min_batch_size": 1, "max_rank": 64, "target_modules": ["k"], "default_rank": 8}
-            self.send({"model_name": "m", "max_num_epochs": 9, "max_num_evals": 9, "max_learning_rate": 1, "min_learning_rate": 0,
-                       "lora_training": lora, "default_gradient_accumulation_steps": 1, "max_num_checkpoints": 3})
+            self.send(
+                {
+                    "model_name": "m",
+                    "max_num_epochs": 9,
+                    "max_num_evals": 9,
+                    "max_learning_rate": 1,
+                    "min_learning_rate": 0,
+                    "lora_training": lora,
+                    "default_gradient_accumulation_steps": 1,
+                    "max_num_checkpoints": 3,
+                }
+            )
         elif path.startswith("/v1/fine-tunes/"):
             job = self.jobs[path.rpartition("/")[2]]
             job["status"] = "completed"
@@ -63,21 +73,46 @@ class Together(BaseHTTPRequestHandler):
         if self.path == "/v1/files":
             name = next((part.split(b"\r\n\r\n")[1].split(b"\r\n")[0].decode() for part in raw.split(b"--") if b'name="file_name"' in part), "?")
             new = f"file-{len(self.files)}"
-            self.files[new] = {"id": new, "object": "file", "created_at": 1, "filename": name, "bytes": 1, "purpose": "fine-tune",
-                               "Processed": True, "FileType": "jsonl", "LineCount": 1}
+            self.files[new] = {
+                "id": new,
+                "object": "file",
+                "created_at": 1,
+                "filename": name,
+                "bytes": 1,
+                "purpose": "fine-tune",
+                "Processed": True,
+                "FileType": "jsonl",
+                "LineCount": 1,
+            }
             port = self.server.server_address[1]
             self.send({}, 302, Location=f"http://127.0.0.1:{port}/put", X_Together_File_Id=new)
         elif self.path.endswith("/preprocess"):
             self.send(self.files[self.path.split("/")[3]])
         elif self.path.endswith("/estimate-price"):
-            self.send({"estimated_total_price": 1, "user_limit": 9, "allowed_to_proceed": True, "estimated_train_token_count": 1,
-                       "estimated_eval_token_count": 1})
+            self.send(
+                {
+                    "estimated_total_price": 1,
+                    "user_limit": 9,
+                    "allowed_to_proceed": True,
+                    "estimated_train_token_count": 1,
+                    "estimated_eval_token_count": 1,
+                }
+            )
         else:
             body = json.loads(raw)
             new = f"ft-{len(self.jobs)}"
-            self.jobs[new] = {"id": new, "status": "pending", "user_id": "u", "model": body["model"], "training_file": body["training_file"],
-                              "n_epochs": 2, "model_output_name": f"me/m-{body['suffix']}", "token_count": 4000,
-                              "created_at": "2026-11-01T10:00:00Z", "updated_at": "2026-11-01T11:00:00Z"}
+            self.jobs[new] = {
+                "id": new,
+                "status": "pending",
+                "user_id": "u",
+                "model": body["model"],
+                "training_file": body["training_file"],
+                "n_epochs": 2,
+                "model_output_name": f"me/m-{body['suffix']}",
+                "token_count": 4000,
+                "created_at": "2026-11-01T10:00:00Z",
+                "updated_at": "2026-11-01T11:00:00Z",
+            }
             if "jobs" in self.lose_reply_to:
                 self.lose_reply_to.remove("jobs")
                 self.close_connection = True

@@ -186,8 +186,9 @@ def test_a_bad_file_is_refused_with_its_line_and_nothing_sent(make_run: MakeRun,
     assert not sandbox.seen
 
 
-@pytest.mark.parametrize(("fault", "words"), [("fail-validating", "Line 3"), ("fail-queued", "scheduled"), ("fail-running", "step 2"),
-                                              ("cancel-running", "cancelled")])
+@pytest.mark.parametrize(
+    ("fault", "words"), [("fail-validating", "Line 3"), ("fail-queued", "scheduled"), ("fail-running", "step 2"), ("cancel-running", "cancelled")]
+)
 def test_a_failed_job_shows_the_reason_and_is_not_bought_again(make_run: MakeRun, sandbox: Sandbox, fault: str, words: str) -> None:
     sandbox.faults.add(fault)
     run = make_run()

@@ -158,8 +158,20 @@ def test_times_without_a_word_from_the_provider() -> None:
     assert times(record) == {"queue": None, "train": 30.0, "total": None}
 
 
-@pytest.mark.parametrize("fault", ["unknown-status*3", "status-none*3", "missing-fields*2", "endless-pages", "base64-result", "500@jobs.get*3",
-                                   "reset@jobs.get*2", "html@jobs.events*2", "drip@jobs.get"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "unknown-status*3",
+        "status-none*3",
+        "missing-fields*2",
+        "endless-pages",
+        "base64-result",
+        "500@jobs.get*3",
+        "reset@jobs.get*2",
+        "html@jobs.events*2",
+        "drip@jobs.get",
+    ],
+)
 def test_over_real_http(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, fault: str) -> None:
     sandbox.faults.add(fault)
     trainer = make_trainer(make_run(quick={"attempt_s": 0.5}))
@@ -174,8 +186,16 @@ CSV = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.
 CURVE = [{"step": 1, "train": 2.5, "valid": None}, {"step": 2, "train": 2.25, "valid": 2.4}]
 
 
-@pytest.mark.parametrize("raw", [CSV.encode(), base64.b64encode(CSV.encode()), base64.encodebytes(CSV.encode()), b"\xef\xbb\xbf" + CSV.encode(),
-                                 CSV.replace("\n", "\r\n").encode()])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        CSV.encode(),
+        base64.b64encode(CSV.encode()),
+        base64.encodebytes(CSV.encode()),
+        b"\xef\xbb\xbf" + CSV.encode(),
+        CSV.replace("\n", "\r\n").encode(),
+    ],
+)
 def test_metrics_in_csv_or_base64(raw: bytes) -> None:
     assert parse_metrics(raw) == CURVE
 
@@ -186,8 +206,12 @@ def test_metrics_that_are_none(raw: bytes) -> None:
 
 
 def test_metrics_of_events() -> None:
-    events = [{"message": "Step 2/4: training loss=1.25, validation loss=1.5"}, {"message": "Step 1/4: training loss=2.5", "data": None},
-              {"message": "New checkpoint"}, {"message": "x", "data": {"step": 3, "train_loss": 1.0, "valid_loss": "nan"}}]
+    events = [
+        {"message": "Step 2/4: training loss=1.25, validation loss=1.5"},
+        {"message": "Step 1/4: training loss=2.5", "data": None},
+        {"message": "New checkpoint"},
+        {"message": "x", "data": {"step": 3, "train_loss": 1.0, "valid_loss": "nan"}},
+    ]
     assert [(point["step"], point["train"], point["valid"]) for point in from_events(events)] == [(1, 2.5, None), (2, 1.25, None), (3, 1.0, None)]
     assert progress_of(events) == (2, 4)
     assert progress_of([]) is None

@@ -22,8 +22,9 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def start(*args: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "ftlib", "sandbox", *args], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
-                            env={**os.environ, **environment})
+    return subprocess.Popen(
+        [sys.executable, "-m", "ftlib", "sandbox", *args], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
 
 
 def status(url: str, key: str) -> int:
@@ -73,8 +74,24 @@ def test_other_hosts_need_a_key_of_ones_own() -> None:
 def test_the_list_of_faults_and_an_unknown_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox", "--fault", "list"]) == 0
     told = capsys.readouterr().out
-    for name in ("reset-after-commit", "stall", "drip", "500", "429", "html", "empty-object", "malformed", "unknown-status", "status-none",
-                 "base64-result", "403", "quota", "fail-validating", "fail-queued", "fail-running"):
+    for name in (
+        "reset-after-commit",
+        "stall",
+        "drip",
+        "500",
+        "429",
+        "html",
+        "empty-object",
+        "malformed",
+        "unknown-status",
+        "status-none",
+        "base64-result",
+        "403",
+        "quota",
+        "fail-validating",
+        "fail-queued",
+        "fail-running",
+    ):
         assert f"  {name} " in told
     assert told.strip() == fault_list().strip()
     assert main(["sandbox", "--fault", "dripp"]) == 2
