@@ -5,6 +5,7 @@ What a file is, its first bytes say, not its name. Damage is a DataError, never 
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import zipfile
@@ -64,6 +65,8 @@ def translate_damage(path: Path) -> Iterator[None]:
         yield
     except EOFError as error:
         raise DataError(f"{path} is cut off (its compressed data ends too early); get the file again.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not CSV ({error} in its header); save it again with its fields quoted.") from error
     except (gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, zstd_error) as error:
         raise DataError(f"{path} is damaged ({error}); get the file again.") from error
     except Exception as error:

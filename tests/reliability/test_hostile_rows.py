@@ -121,3 +121,22 @@ def test_a_reply_of_a_model_or_service_may_hold_anything(text: str) -> None:
     assert not checks._json(text, {"value": {"a": 1}})
     with pytest.raises(Failure, match="JSON"):
         decode(text.encode("utf-8", "surrogatepass"), Key("sk-x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("rows.jsonl", b'{"title": "a", "title": "b", "x\x8f": "c"}\n' * 3),  # found by fuzzing, like those below
+        ("rows.jsonl", b'{"title": "a", "title": "b", "x": ' + b"9" * 5_000 + b"}\n"),
+        ("rows.jsonl", b'{"title": "a", "title": "b", "x": ' + b"[" * 900 + b"]" * 900 + b"}\n"),
+        ("rows.csv", b'"a"b,title,content\n"1"2,3,4\n'),
+    ],
+)
+def test_what_the_fuzzer_found_stays_mended(name: str, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    try:
+        records, reasons = read_all(tmp_path / name)
+    except FtlibError as error:
+        reasons, records = [str(error)], []
+    assert reasons
+    assert records == []
