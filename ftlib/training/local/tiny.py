@@ -48,7 +48,7 @@ class Build:
 
 
 BUILDS = {
-    "tiny-llama": Build(hidden=128, layers=3, heads=4, intermediate=352, vocab=2048, steps=260, seed=1),
+    "tiny-llama": Build(hidden=128, layers=4, heads=4, intermediate=352, vocab=2048, steps=240, seed=1),
     "tiny-hosted": Build(hidden=112, layers=3, heads=4, intermediate=304, vocab=2048, steps=260, seed=2),
     "tiny-micro": Build(hidden=32, layers=1, heads=2, intermediate=64, vocab=512, steps=4, seed=3, batch=4, length=64),  # for tests: knows nothing
 }
