@@ -55,13 +55,13 @@ class TuneSettings:
 
 
 def settings_for(contestant: Contestant, *, tiny: bool, seed: int) -> TuneSettings:
-    """The settings of a contestant; what it leaves open is the default, which for a tiny model is a high learning rate and bigger batches.
+    """The settings of a contestant; what it leaves open is the default, which for a tiny model is a high learning rate and one small batch a step.
 
     Args:
         tiny: whether the model is one that ftlib builds itself.
         seed: the run's, for a contestant without its own.
     """
-    open_ = {"lr": 8e-3, "batch": 8, "accumulate": 1} if tiny else {}
+    open_ = {"lr": 8e-3, "batch": 4, "accumulate": 1} if tiny else {}
     keys = ("epochs", "steps", "minutes", "early_stopping", "lr", "batch", "accumulate", "max_length", "quant")
     given = {key: getattr(contestant, key) for key in keys if getattr(contestant, key) is not None}
     lora = contestant.lora

@@ -22,6 +22,7 @@ contestants:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(700)
 def test_two_processes_train_one_contestant_together(tmp_path: Path) -> None:
     profile = tmp_path / "two.yaml"
     profile.write_text(PROFILE.format(model=micro.model()))
@@ -29,7 +30,7 @@ def test_two_processes_train_one_contestant_together(tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
               "--main_process_port", "0", "-m", "ftlib", "train", str(profile), "micro", "--out", str(out), "--quiet"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(launch, capture_output=True, text=True, timeout=280, env=environment, check=False)
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=600, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads((out / "micro" / "training.json").read_text())
     assert report["status"] == "done"
