@@ -91,7 +91,12 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     args = parser.parse_args()
-    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()}
+    machine = {
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+    }
     found: dict[str, Any] = {
         "machine": machine,
         "rouge": against_rouge_score(args.items),
