@@ -38,10 +38,12 @@ def kills(args: argparse.Namespace, folder: Path) -> Figures:
 
     found, faults = {}, []
     for number, room in enumerate(chain.ROOMS):
+        if args.room and room not in args.room:
+            continue
         profile = chain.recorded_profile(folder / room)
         base = chain.up_to(room, folder / room / "base" / "run", chain.with_training(profile) if room == "format" else profile)
         outcome = rehearse(
-            room, base, folder / room / "place" / "run", chain.ROOMS[room], kills=args.kills // len(chain.ROOMS), seed=args.seed + number
+            room, base, folder / room / "place" / "run", chain.ROOMS[room], kills=args.kills // len(args.room or chain.ROOMS), seed=args.seed + number
         )
         found[room], faults = outcome.row(), [*faults, *outcome.faults]
         print(json.dumps(outcome.row()), flush=True)
@@ -105,7 +107,7 @@ def tests(*files: str, **environment: str) -> Callable[[argparse.Namespace, Path
 
     def section(_: argparse.Namespace, folder: Path) -> Figures:
         marks = ["-m", "reliability or not reliability"]
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:warnings", *marks, *(f"tests/{file}" for file in files)]
+        command = [sys.executable, "-m", "pytest", "-p", "no:warnings", *marks, *(f"tests/{file}" for file in files)]
         begun = time.perf_counter()
         ended = subprocess.run(command, cwd=HERE.parent, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
         counts = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|skipped|errors?)", ended.stdout.splitlines()[-1])}
@@ -236,6 +238,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     parser.add_argument("--kills", type=int, default=240)
+    parser.add_argument("--room", action="append", help="kill only in this room")
     parser.add_argument("--training-kills", type=int, default=20)
     parser.add_argument("--chain-kills", type=int, default=20)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 5_000_000])
@@ -248,21 +251,20 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    stored = HERE / "reliability.json"
-    found: dict[str, Figures] = json.loads(stored.read_text("utf-8")) if stored.exists() else {}
     wrong = 0
     for name in args.sections or list(SECTIONS):
-        with tempfile.TemporaryDirectory(prefix=f"ftlib-{name}-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"ftlib-{name}-", ignore_cleanup_errors=True) as folder:
             print(f"== {name}", flush=True)
             options = " ".join(
                 f"--{key.replace('_', '-')} {value}"
                 for key, value in vars(args).items()
                 if isinstance(value, int) and f"--{key.replace('_', '-')}" in sys.argv
             )
-            found[name] = {**SECTIONS[name][1](args, Path(folder)), "command": f"python benchmarks/reliability.py {name} {options}".strip()}
-        print(found[name]["figure"], *found[name]["faults"][:5], sep="\n  ", flush=True)
-        wrong += len(found[name]["faults"])
-        write(found)
+            figures = {**SECTIONS[name][1](args, Path(folder)), "command": f"python benchmarks/reliability.py {name} {options}".strip()}
+        print(figures["figure"], *figures["faults"][:5], sep="\n  ", flush=True)
+        wrong += len(figures["faults"])
+        stored = HERE / "reliability.json"
+        write({**(json.loads(stored.read_text("utf-8")) if stored.exists() else {}), name: figures})
     return 1 if wrong else 0
 
 
