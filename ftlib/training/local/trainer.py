@@ -13,6 +13,7 @@ from ftlib.files import read_json, read_jsonl, sha256_bytes, sha256_file, write_
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
 from ftlib.runs import Run, versions
+from ftlib.training.local.distributed import main_process
 from ftlib.training.local.rows import Example, from_prompt, from_rows
 from ftlib.training.local.settings import TuneSettings, settings_for
 from ftlib.training.trainer import Answer, Likelihood
@@ -85,12 +86,14 @@ class LocalTrainer:
             raise DataError(f"{files['train']} holds no rows; there is nothing to train on.")
         inputs = {name: sha256_file(path) for name, path in files.items() if path.exists()}
         try:
-            pull(self.run, self.folder / "checkpoints")
+            if main_process():
+                pull(self.run, self.folder / "checkpoints")
             tune(
                 self.source, train, valid, self.tuning, self.folder, revision=self.revision, about={**about, "inputs": inputs},
                 on_save=self._keep,
             )  # fmt: skip
-            push(self.run, self.folder)
+            if main_process():
+                push(self.run, self.folder)
         except FtlibError:
             raise
         except OSError as error:

@@ -153,6 +153,7 @@ def _attempt(
             _go_back_to_best(trainer, checkpoints)
         if main_process():
             _save_adapter(loaded, out)
+        wait()  # the others read it for their report
     for name, size in peak_memory(loaded.device.kind).items():
         tally.peak[name] = max(tally.peak.get(name, 0), size)
     from ftlib.training.local.report import build

@@ -21,14 +21,24 @@ contestants:
 """
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(700)
 def test_two_processes_train_one_contestant_together(tmp_path: Path) -> None:
     profile = tmp_path / "two.yaml"
     profile.write_text(PROFILE.format(model=micro.model()))
     out = tmp_path / "run"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-              "--main_process_port", "0", "-m", "ftlib", "train", str(profile), "micro", "--out", str(out), "--quiet"]  # fmt: skip
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port()),
+              "-m", "ftlib", "train", str(profile), "micro", "--out", str(out), "--quiet"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(launch, capture_output=True, text=True, timeout=600, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
