@@ -21,7 +21,8 @@ from ftlib.training.local.trainer import LocalTrainer
 def train_one(profile: str, contestant: str, *, out: Path | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Train one contestant of a profile, doing the curation and formatting it needs first; returns its training.json.
 
-    On several devices: ``accelerate launch --multi_gpu --num_processes N -m ftlib train PROFILE CONTESTANT``; the first process prepares and keeps the record.
+    On several devices: ``accelerate launch --multi_gpu --num_processes N -m ftlib train PROFILE CONTESTANT``; the first process prepares
+    and keeps the record.
     """
     from ftlib.curation import curate_run
     from ftlib.formatting import format_run
