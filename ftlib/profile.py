@@ -340,7 +340,21 @@ def check_profile(profile: Profile, where: str) -> None:
     """The rules that types alone cannot say. Raises ProfileError."""
     if not NAME.fullmatch(profile.name):
         raise ProfileError(f"{where}: name {profile.name!r} must match [a-z0-9][a-z0-9._-]{{0,63}}, because it names a folder.")
-    taken = {*("curated answers scores charts notebooks steps profile.yaml manifest.json comparison.xlsx report.html report.md").split()}
+    taken = {
+        *[
+            "curated",
+            "answers",
+            "scores",
+            "charts",
+            "notebooks",
+            "steps",
+            "profile.yaml",
+            "manifest.json",
+            "comparison.xlsx",
+            "report.html",
+            "report.md",
+        ]
+    }
     names: set[str] = set()
     for contestant in profile.contestants:
         at = f"{where}: contestant {contestant.name!r}"

@@ -167,7 +167,9 @@ class Run:
             started = time.perf_counter()
             yield step
             if not (self.path / "profile.yaml").exists():
-                raise DataError(f"{self.path} has gone while {name} was running (is its disk still mounted?); bring it back and run the same command again.")
+                raise DataError(
+                    f"{self.path} has gone while {name} was running (is its disk still mounted?); bring it back and run the same command again."
+                )
             seconds = time.perf_counter() - started
             made = {self.relative(path): sha256_file(path) for path in outputs if path.exists()}
             write_json(record_path, {**now, "outputs": made, "seconds": round(seconds, 3), "note": _plain(step.note)})

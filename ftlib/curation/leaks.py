@@ -44,7 +44,9 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8) -> dict[str,
         {
             "a": {"file": str(paths[origin[a][0]]), "line": origin[a][1], "id": origin[a][2]},
             "b": {"file": str(paths[origin[b][0]]), "line": origin[b][1], "id": origin[b][2]},
-            "kind": "near" if what == "near" else "exact", "what": "title" if what == "title" else "content", "similarity": round(similarity, 4),
+            "kind": "near" if what == "near" else "exact",
+            "what": "title" if what == "title" else "content",
+            "similarity": round(similarity, 4),
             "title": titles[b][:200],
         }
         for a, b, what, similarity in leaking(features_of(titles, contents), side, lambda i: contents[i], threshold)

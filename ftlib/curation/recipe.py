@@ -122,8 +122,17 @@ class Split(Step):
 
 
 KINDS: dict[str, type[Step]] = {
-    "drop_missing": DropMissing, "unescape_html": UnescapeHtml, "normalise": Normalise, "title_chars": TitleChars, "content_chars": ContentChars,
-    "tokens": Tokens, "keywords": Keywords, "exclude_keywords": ExcludeKeywords, "deduplicate": Deduplicate, "sample": Sample, "split": Split,
+    "drop_missing": DropMissing,
+    "unescape_html": UnescapeHtml,
+    "normalise": Normalise,
+    "title_chars": TitleChars,
+    "content_chars": ContentChars,
+    "tokens": Tokens,
+    "keywords": Keywords,
+    "exclude_keywords": ExcludeKeywords,
+    "deduplicate": Deduplicate,
+    "sample": Sample,
+    "split": Split,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
 

@@ -86,7 +86,9 @@ class Source:
             json.loads(line)
         except (ValueError, RecursionError):
             return True
-        return not stream.read(1 << 20)[len(line) :].strip() and not stream.seek(0)
+        more = stream.read(1 << 20)[len(line) :].strip()
+        stream.seek(0)
+        return not more
 
     def _keys(self, stream: IO[bytes]) -> list[str]:
         """Keys of the first rows that parse; all of ours where none does (the share of bad rows will say it better)."""

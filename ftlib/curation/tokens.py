@@ -32,11 +32,28 @@ RANKS = {
     "cl100k_base": ("9b5ad71b2ce5302211f9c61530b329a4922fc6a4", "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7", "cl100k"),
 }
 SELF_CHECK = [
-    "", " ", "\n\n", "Hello, world!", "It's 10-Inch: don't, we'LL, they've", "GIRLS BALLET TUTU Neon Pink", "edition.About the Author",
-    "12345678 3.14159", "&#8217;s best&#8211;selling", "naïve café — Ünïcödé", "日本語のテキスト と 中文", "مرحبا بالعالم",
+    "",
+    " ",
+    "\n\n",
+    "Hello, world!",
+    "It's 10-Inch: don't, we'LL, they've",
+    "GIRLS BALLET TUTU Neon Pink",
+    "edition.About the Author",
+    "12345678 3.14159",
+    "&#8217;s best&#8211;selling",
+    "naïve café — Ünïcödé",
+    "日本語のテキスト と 中文",
+    "مرحبا بالعالم",
     "\U0001f469\u200d\U0001f467 e\u0301",
-    "<|endoftext|> and <|fim_suffix|>", "\t tabs\tand   spaces  \r\n x", "a" * 300, "camelCaseWordsAndHTTPServer", "\u00a0\u2028\u2029\ufeff",
-    "http://example.com/?a=b&c=d#e", "don\u2019t \u201cquote\u201d", "\x00\x01\x7f", "x  \n \n  y",
+    "<|endoftext|> and <|fim_suffix|>",
+    "\t tabs\tand   spaces  \r\n x",
+    "a" * 300,
+    "camelCaseWordsAndHTTPServer",
+    "\u00a0\u2028\u2029\ufeff",
+    "http://example.com/?a=b&c=d#e",
+    "don\u2019t \u201cquote\u201d",
+    "\x00\x01\x7f",
+    "x  \n \n  y",
 ]
 
 

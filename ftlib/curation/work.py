@@ -66,10 +66,17 @@ def curate_source(
     leaks = _leaks(kept.spool, side, recipe.split.threshold)
     steps.append({"name": "split", "params": _split_params(recipe.split, wanted), "rows_in": rows, "rows_out": sum(made.values()), "dropped": []})
     funnel = {
-        "recipe": recipe_name, "source": source.name, "source_sha256": source_hash, "seed": job.seed, "rows_read": kept.rows_read,
+        "recipe": recipe_name,
+        "source": source.name,
+        "source_sha256": source_hash,
+        "seed": job.seed,
+        "rows_read": kept.rows_read,
         "rejected": kept.rejections.plain(),
         "rejected_examples": [{"line": row.line, "reason": row.reason} for row in kept.rejections.examples[:3]],
-        "steps": steps, "counted_by": kept.tokens.name, "splits": made, "leaks": leaks,
+        "steps": steps,
+        "counted_by": kept.tokens.name,
+        "splits": made,
+        "leaks": leaks,
     }
     _write(out, kept, side, sides, funnel, started)
     kept.spool.close()
@@ -162,9 +169,14 @@ def curate_run(run: Run) -> None:
     job = Job(seed=profile.seed, limit=data.limit, max_bad_share=data.max_bad_share)
     named = dict.fromkeys([*recipes, *([data.held_out] if data.held_out else [])])
     settings = {
-        "recipes": {name: r.load_recipe(name).plain() for name in named}, "train_on": recipes, "held_out": data.held_out,
-        "fields": [data.id_field, data.title_field, data.content_field], "seed": profile.seed, "asked": asked,
-        "limit": data.limit, "max_bad_share": data.max_bad_share,
+        "recipes": {name: r.load_recipe(name).plain() for name in named},
+        "train_on": recipes,
+        "held_out": data.held_out,
+        "fields": [data.id_field, data.title_field, data.content_field],
+        "seed": profile.seed,
+        "asked": asked,
+        "limit": data.limit,
+        "max_bad_share": data.max_bad_share,
         "versions": {name: version for name, version in versions().items() if name in ("numpy", "tiktoken")},
     }
     outputs = [run.curated / name for name in FILES]

@@ -63,11 +63,29 @@ class Writer:
         material = choose(grammar["fits"][kind])
         promise, care, color = choose(promises), choose(grammar["materials"][material]), self.pick("colors")
         return {
-            "brand": self.pick("brands"), "color": color, "Color": color.title(), "color2": self.pick("colors"), "pack": self.pick("packs"),
-            "audience": self.pick("audiences"), "noun": noun, "noun_": noun.lower(), "use": use, "use_": capital(use), "part": part, "place": place,
-            "style": style, "style_": style.lower(), "material": material, "material_": material.lower(), "promise": promise,
-            "promise_": capital(promise), "care": care, "care_": capital(care), "year": str(self.random.randint(1921, 2012)),
-            "n1": str(self.random.randint(3, 24)), "n2": str(self.random.randint(5, 36)),
+            "brand": self.pick("brands"),
+            "color": color,
+            "Color": color.title(),
+            "color2": self.pick("colors"),
+            "pack": self.pick("packs"),
+            "audience": self.pick("audiences"),
+            "noun": noun,
+            "noun_": noun.lower(),
+            "use": use,
+            "use_": capital(use),
+            "part": part,
+            "place": place,
+            "style": style,
+            "style_": style.lower(),
+            "material": material,
+            "material_": material.lower(),
+            "promise": promise,
+            "promise_": capital(promise),
+            "care": care,
+            "care_": capital(care),
+            "year": str(self.random.randint(1921, 2012)),
+            "n1": str(self.random.randint(3, 24)),
+            "n2": str(self.random.randint(5, 36)),
         }
 
     def describe(self, slots: dict[str, str]) -> str:
@@ -90,10 +108,23 @@ class Writer:
         topic, (who, turn, place, gain) = self.random.choice(list(self.grammar["topics"].items()))
         adjective, thing = self.pick("book_adjectives"), self.pick("book_nouns")
         return {
-            "topic": topic, "Topic": topic.title(), "who": who, "turn": turn, "place": place, "Place": place.title(), "gain": gain,
-            "author": f"{self.pick('first_names')} {self.pick('last_names')}", "publisher": self.pick("publishers"),
-            "adj": adjective, "adj_": adjective.lower(), "thing": thing, "thing_": thing.lower(), "adj2": self.pick("book_adjectives"),
-            "thing2": self.pick("book_nouns"), "year": str(self.random.randint(1921, 2012)), "n1": str(self.random.randint(2, 30)),
+            "topic": topic,
+            "Topic": topic.title(),
+            "who": who,
+            "turn": turn,
+            "place": place,
+            "Place": place.title(),
+            "gain": gain,
+            "author": f"{self.pick('first_names')} {self.pick('last_names')}",
+            "publisher": self.pick("publishers"),
+            "adj": adjective,
+            "adj_": adjective.lower(),
+            "thing": thing,
+            "thing_": thing.lower(),
+            "adj2": self.pick("book_adjectives"),
+            "thing2": self.pick("book_nouns"),
+            "year": str(self.random.randint(1921, 2012)),
+            "n1": str(self.random.randint(2, 30)),
             "n2": str(self.random.randint(3, 60)),
         }
 

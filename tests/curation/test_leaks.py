@@ -43,7 +43,9 @@ def test_between_any_two_formats(tmp_path: Path, one: str, other: str) -> None:
     found = find_leaks([a, b])
     assert (found["exact"], found["near"]) == (2, 1)
     assert [(p["a"]["line"], p["b"]["line"], p["kind"], p["what"]) for p in found["pairs"]] == [
-        (5, 2, "exact", "content"), (6, 3, "near", "content"), (7, 4, "exact", "title"),
+        (5, 2, "exact", "content"),
+        (6, 3, "near", "content"),
+        (7, 4, "exact", "title"),
     ]
     assert f"{b}:2" in leaks_text(found)
     assert find_leaks([a, write(tmp_path / "c.jsonl", map(FORMATS[other], rows(5, start=200)))])["pairs"] == []
@@ -93,9 +95,7 @@ def test_near_pairs_are_those_of_an_all_pairs_comparison(threshold: float) -> No
     sets = [word_set(text) for text in texts]
     features = features_of(texts, texts)
     first = {int(key): index for index, key in reversed(list(enumerate(features.contents)))}
-    expected = {
-        (a, b) for a, b in itertools.combinations(sorted(first.values()), 2) if jaccard(sets[a], sets[b]) >= threshold
-    }
+    expected = {(a, b) for a, b in itertools.combinations(sorted(first.values()), 2) if jaccard(sets[a], sets[b]) >= threshold}
     found = near_pairs(features, texts.__getitem__, threshold)
     assert all(similarity == jaccard(sets[a], sets[b]) for a, b, similarity in found)
     assert {(a, b) for a, b, _ in found} <= expected

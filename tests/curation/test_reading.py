@@ -47,9 +47,17 @@ def packed(kind: str) -> bytes:
     return LINES
 
 
-@pytest.mark.parametrize(("kind", "name"), [
-    ("plain", "a.jsonl"), ("gz", "a.jsonl.gz"), ("gz", "no-suffix"), ("two members", "a.gz"), ("zst", "a.jsonl.zst"), ("zip", "a.zip"),
-])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("plain", "a.jsonl"),
+        ("gz", "a.jsonl.gz"),
+        ("gz", "no-suffix"),
+        ("two members", "a.gz"),
+        ("zst", "a.jsonl.zst"),
+        ("zip", "a.zip"),
+    ],
+)
 def test_every_packing_gives_the_same_rows(tmp_path: Path, kind: str, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(packed(kind))
@@ -73,22 +81,25 @@ def test_a_damaged_archive_is_an_error_and_nothing_is_written(tmp_path: Path, ki
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("name", "data", "says"), [
-    ("a.jsonl", b"", "is empty"),
-    ("a.jsonl.gz", b"", "is empty"),
-    ("a.jsonl.gz", gzip.compress(b""), "is empty"),
-    ("a.jsonl.gz", LINES, "no such file"),
-    ("a.jsonl", b"<!DOCTYPE html><html>", "web page"),
-    ("a.jsonl.gz", b"<html>", "web page"),
-    ("a.jsonl", "\ufeff".encode("utf-16") + b"x", "UTF-16"),
-    ("a.dat", b"\x00\x01\x02", "neither JSON lines"),
-    ("a.parquet", b"PAR1 and no more", "damaged"),
-    ("a.json", b'[\n{"title": "a", "content": "b"}\n]', "one JSON array"),
-    ("a.json", b'[{"title": "a", "content": "b"}]', "one JSON array"),
-    ("a.zip", b"PK\x03\x04 and no more", "damaged"),
-    ("a.jsonl", b'{"name": "a", "text": "b"}\n', "no field 'title'"),
-    ("a.csv", b"name,text\na,b\n", "no field 'title'"),
-])
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.jsonl", b"", "is empty"),
+        ("a.jsonl.gz", b"", "is empty"),
+        ("a.jsonl.gz", gzip.compress(b""), "is empty"),
+        ("a.jsonl.gz", LINES, "no such file"),
+        ("a.jsonl", b"<!DOCTYPE html><html>", "web page"),
+        ("a.jsonl.gz", b"<html>", "web page"),
+        ("a.jsonl", "\ufeff".encode("utf-16") + b"x", "UTF-16"),
+        ("a.dat", b"\x00\x01\x02", "neither JSON lines"),
+        ("a.parquet", b"PAR1 and no more", "damaged"),
+        ("a.json", b'[\n{"title": "a", "content": "b"}\n]', "one JSON array"),
+        ("a.json", b'[{"title": "a", "content": "b"}]', "one JSON array"),
+        ("a.zip", b"PK\x03\x04 and no more", "damaged"),
+        ("a.jsonl", b'{"name": "a", "text": "b"}\n', "no field 'title'"),
+        ("a.csv", b"name,text\na,b\n", "no field 'title'"),
+    ],
+)
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, data: bytes, says: str) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=says):
@@ -114,25 +125,28 @@ def test_a_folder_and_an_ambiguous_archive(tmp_path: Path) -> None:
     assert len(load(f"{tmp_path}/two.zip!b.jsonl")[0]) == 5
 
 
-@pytest.mark.parametrize(("line", "reason"), [
-    (b'{"title": "\xff", "content": "b"}', "invalid UTF-8"),
-    (b'{"title": "a\x00b", "content": "b"}', "NUL byte"),
-    (b'{"title": "\\ud800", "content": "b"}', "lone surrogate"),
-    (b'{"title": "a", "content": "x \\udc00 y"}', "lone surrogate"),
-    (b'{"title": NaN, "content": "b"}', "NaN or infinity"),
-    (b'{"title": "a", "content": "b", "target_rel": [Infinity]}', "NaN or infinity"),
-    (b'{"title": "a", "title": "b", "content": "c"}', "duplicate key"),
-    (b'{"title": {"en": "a"}, "content": "b"}', "title is not a text"),
-    (b'{"title": "a", "content": ["b"]}', "content is not a text"),
-    (b'{"title": 1984, "content": "b"}', "title is not a text"),
-    (b'{"uid": 1.5, "title": "a", "content": "b"}', "uid is not a text"),
-    (b"[1, 2]", "not an object"),
-    (b"null", "not an object"),
-    (b'"a text"', "not an object"),
-    (b'{"title": "a", "content": "b"', "not JSON"),
-    (b'{"title": "a"} {"title": "b"}', "not JSON"),
-    (b'{"title": "a", "content": "b", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
-])
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"title": "\xff", "content": "b"}', "invalid UTF-8"),
+        (b'{"title": "a\x00b", "content": "b"}', "NUL byte"),
+        (b'{"title": "\\ud800", "content": "b"}', "lone surrogate"),
+        (b'{"title": "a", "content": "x \\udc00 y"}', "lone surrogate"),
+        (b'{"title": NaN, "content": "b"}', "NaN or infinity"),
+        (b'{"title": "a", "content": "b", "target_rel": [Infinity]}', "NaN or infinity"),
+        (b'{"title": "a", "title": "b", "content": "c"}', "duplicate key"),
+        (b'{"title": {"en": "a"}, "content": "b"}', "title is not a text"),
+        (b'{"title": "a", "content": ["b"]}', "content is not a text"),
+        (b'{"title": 1984, "content": "b"}', "title is not a text"),
+        (b'{"uid": 1.5, "title": "a", "content": "b"}', "uid is not a text"),
+        (b"[1, 2]", "not an object"),
+        (b"null", "not an object"),
+        (b'"a text"', "not an object"),
+        (b'{"title": "a", "content": "b"', "not JSON"),
+        (b'{"title": "a"} {"title": "b"}', "not JSON"),
+        (b'{"title": "a", "content": "b", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
+    ],
+)
 def test_a_bad_row_costs_that_row_and_says_why(tmp_path: Path, line: bytes, reason: str) -> None:
     path = write(tmp_path / "a.jsonl", [*rows(3), line, *rows(2, start=3)])
     records, rejected = load(path)
@@ -182,12 +196,14 @@ def test_an_endless_line_costs_that_row_and_little_memory(tmp_path: Path) -> Non
 
 def test_csv_keeps_every_value_a_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(
-        "\ufeffcode;name;text\r\n0001234;2024-01-02;\"one; two\nthree \"\"four\"\"\"\r\n2;NA;\r\nshort;row\r\n".encode()
+        '\ufeffcode;name;text\r\n0001234;2024-01-02;"one; two\nthree ""four"""\r\n2;NA;\r\nshort;row\r\n'.encode()
         + b"4;\xff;x\r\n5;a\x00b;x\r\n6;last;1e5\r\n"
     )
     records, rejected = load(tmp_path / "a.csv", id="code", title="name", content="text")
     assert [(r.id, r.title, r.content) for r in records] == [
-        ("0001234", "2024-01-02", 'one; two\nthree "four"'), ("2", "NA", ""), ("6", "last", "1e5"),
+        ("0001234", "2024-01-02", 'one; two\nthree "four"'),
+        ("2", "NA", ""),
+        ("6", "last", "1e5"),
     ]
     assert [r.reason for r in rejected] == ["another number of fields than the header", "invalid UTF-8", "NUL byte"]
 

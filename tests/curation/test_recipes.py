@@ -32,7 +32,7 @@ def do(step: r.Step, *pairs: tuple[str, str]) -> list[tuple[str, str]]:
 
 def test_each_step_on_a_row() -> None:
     assert do(r.DropMissing(), ("a", "b"), ("", "b"), ("a", " \n")) == [("a", "b")]
-    assert do(r.UnescapeHtml(), ("A &amp; B", "it&#8217;s &amp;quot;new&amp;quot; R&D")) == [("A & B", "it\u2019s \"new\" R&D")]
+    assert do(r.UnescapeHtml(), ("A &amp; B", "it&#8217;s &amp;quot;new&amp;quot; R&D")) == [("A & B", 'it\u2019s "new" R&D')]
     assert do(r.UnescapeHtml(fields=["content"], twice=False), ("&lt;", "&amp;lt;")) == [("&lt;", "&lt;")]
     assert do(r.Normalise(), (" a\u00a0 b\x00\n", "e\u0301\u2028c")) == [("a b", "\u00e9 c")]
     assert do(r.Normalise(punctuation=True, lower=True, strip=True, whitespace=False), (" A-B  c_d! ", "X.Y")) == [("ab  cd", "xy")]
@@ -51,16 +51,19 @@ def test_tokens_counts_title_and_content_together() -> None:
     assert do(r.Tokens(max=1, of="content"), *pairs) == pairs[1:]
 
 
-@pytest.mark.parametrize(("step", "kept"), [
-    (r.Keywords(words=["author", "copyright"]), [0, 1, 2, 3]),
-    (r.Keywords(words=["author", "copyright"], match="all"), [2]),
-    (r.Keywords(words=["author"], whole=True), [0, 2]),
-    (r.Keywords(words=["Author"], case=True), [0]),
-    (r.Keywords(words=["author"], where="title"), [3]),
-    (r.Keywords(words=["author"], where="content"), [0, 1, 2]),
-    (r.ExcludeKeywords(words=["author", "copyright"]), [4]),
-    (r.ExcludeKeywords(words=["author", "copyright"], match="all"), [0, 1, 3, 4]),
-])
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        (r.Keywords(words=["author", "copyright"]), [0, 1, 2, 3]),
+        (r.Keywords(words=["author", "copyright"], match="all"), [2]),
+        (r.Keywords(words=["author"], whole=True), [0, 2]),
+        (r.Keywords(words=["Author"], case=True), [0]),
+        (r.Keywords(words=["author"], where="title"), [3]),
+        (r.Keywords(words=["author"], where="content"), [0, 1, 2]),
+        (r.ExcludeKeywords(words=["author", "copyright"]), [4]),
+        (r.ExcludeKeywords(words=["author", "copyright"], match="all"), [0, 1, 3, 4]),
+    ],
+)
 def test_keywords(step: r.Step, kept: list[int]) -> None:
     pairs = [("a", "About the Author: x"), ("b", "coauthored"), ("c", "author, copyright"), ("authority", "d"), ("e", "f")]
     assert do(step, *pairs) == [pairs[n] for n in kept]
@@ -146,20 +149,23 @@ def test_default_on_real_rows_leaks_nothing_and_unescapes(tmp_path: Path) -> Non
     assert not any("&#8217;" in text for text in contents)
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("steps: [drop_mising]", "no step 'drop_mising'; did you mean 'drop_missing'"),
-    ("steps: [{tokens: {minimum: 3}}]", "step 1 .tokens.: unknown key minimum; did you mean 'min'"),
-    ("steps: [{tokens: {min: many}}]", "step 1 .tokens.: min: expected"),
-    ("steps: [{keywords: {words: []}}]", "words must be a list of words"),
-    ("steps: [{title_chars: {min: 5, max: 4}}]", "min is 5 and max is 4"),
-    ("steps: [{split: {}}, drop_missing]", "split can only be the last step"),
-    ("steps: [{split: {train: 0.9, test: 0.2}}]", "shares add up to"),
-    ("steps: [{sample: {size: 1.5}}]", "give a number of rows, or a share"),
-    ("steps: [{deduplicate: {threshold: 0}}]", "threshold is 0"),
-    ("steps: [{tokens: {encoding: o300k}}]", "no encoding 'o300k'"),
-    ("step: []", "unknown key step; did you mean 'steps'"),
-    ("steps: [a: b", "not valid YAML"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("steps: [drop_mising]", "no step 'drop_mising'; did you mean 'drop_missing'"),
+        ("steps: [{tokens: {minimum: 3}}]", "step 1 .tokens.: unknown key minimum; did you mean 'min'"),
+        ("steps: [{tokens: {min: many}}]", "step 1 .tokens.: min: expected"),
+        ("steps: [{keywords: {words: []}}]", "words must be a list of words"),
+        ("steps: [{title_chars: {min: 5, max: 4}}]", "min is 5 and max is 4"),
+        ("steps: [{split: {}}, drop_missing]", "split can only be the last step"),
+        ("steps: [{split: {train: 0.9, test: 0.2}}]", "shares add up to"),
+        ("steps: [{sample: {size: 1.5}}]", "give a number of rows, or a share"),
+        ("steps: [{deduplicate: {threshold: 0}}]", "threshold is 0"),
+        ("steps: [{tokens: {encoding: o300k}}]", "no encoding 'o300k'"),
+        ("step: []", "unknown key step; did you mean 'steps'"),
+        ("steps: [a: b", "not valid YAML"),
+    ],
+)
 def test_a_wrong_recipe_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ProfileError, match=says):

@@ -42,11 +42,14 @@ def test_shares(tmp_path: Path) -> None:
     assert curate(path, out=tmp_path / "c", train=0.5, valid=0, test=0.25)["splits"] == {"train": 100, "valid": 0, "test": 50}
 
 
-@pytest.mark.parametrize(("asked", "says"), [
-    ({"test": 101}, "keeps 100 rows, which leaves 100 for test, fewer than the 101 asked for"),
-    ({"test": 50, "train": 60, "valid": 0}, "leaves 50 for train beside 50 test, fewer than the 60"),
-    ({"test": 50, "valid": 51}, "leaves 50 for valid beside 50 test, fewer than the 51"),
-])
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"test": 101}, "keeps 100 rows, which leaves 100 for test, fewer than the 101 asked for"),
+        ({"test": 50, "train": 60, "valid": 0}, "leaves 50 for train beside 50 test, fewer than the 60"),
+        ({"test": 50, "valid": 51}, "leaves 50 for valid beside 50 test, fewer than the 51"),
+    ],
+)
 def test_fewer_rows_than_asked_for(tmp_path: Path, asked: dict[str, int], says: str) -> None:
     path = write(tmp_path / "a.jsonl", rows(100))
     with pytest.raises(DataError, match=says):
@@ -106,11 +109,25 @@ WORD = st.sampled_from([f"word{n}" for n in range(40)])
 TEXT = st.one_of(st.just(""), st.none(), st.lists(WORD, min_size=1, max_size=12).map(" ".join))
 GOOD = st.fixed_dictionaries({"title": TEXT, "content": TEXT}, optional={"uid": st.text(max_size=4)}).map(lambda row: json.dumps(row).encode())
 BAD = st.sampled_from([b"{", b"[]", b"null", b'{"title": 3}', b"\xff", b'{"title": "\\ud800"}', b'{"title": NaN}', b'{"title": "a", "title": "b"}'])
-RECIPE = st.lists(st.sampled_from([
-    "drop_missing", "normalise", "unescape_html", "{content_chars: {min: 8}}", "{keywords: {words: [word1]}}", "{deduplicate: {by: pair}}",
-    "{deduplicate: {by: content}}", "{deduplicate: {by: near}}", "{sample: {size: 0.7}}", "{sample: {size: 12, method: first}}",
-    "{tokens: {max: 30}}",
-]), max_size=4, unique=True)
+RECIPE = st.lists(
+    st.sampled_from(
+        [
+            "drop_missing",
+            "normalise",
+            "unescape_html",
+            "{content_chars: {min: 8}}",
+            "{keywords: {words: [word1]}}",
+            "{deduplicate: {by: pair}}",
+            "{deduplicate: {by: content}}",
+            "{deduplicate: {by: near}}",
+            "{sample: {size: 0.7}}",
+            "{sample: {size: 12, method: first}}",
+            "{tokens: {max: 30}}",
+        ]
+    ),
+    max_size=4,
+    unique=True,
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -53,8 +53,15 @@ def answer_batch(
         torch.manual_seed(seed)
     with loaded.state(tuned=tuned) as model, torch.inference_mode():
         out = model.generate(
-            input_ids=tokens, attention_mask=mask, max_new_tokens=max_new_tokens, pad_token_id=template.pad_id, eos_token_id=template.stop_ids,
-            use_cache=True, top_p=None, top_k=None, **sampling,
+            input_ids=tokens,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=template.pad_id,
+            eos_token_id=template.stop_ids,
+            use_cache=True,
+            top_p=None,
+            top_k=None,
+            **sampling,
         )
     made = out[:, width:].tolist()
     share = (time.perf_counter() - started) / len(ids)

@@ -105,15 +105,22 @@ def wrap(loaded: Loaded, settings: TuneSettings) -> None:
 
     set_seed(settings.seed)
     shape: dict[str, Any] = {
-        "r": settings.r, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout,
-        "target_modules": list(settings.modules or MODULES), "use_rslora": settings.rslora, "bias": "none",
+        "r": settings.r,
+        "lora_alpha": settings.alpha,
+        "lora_dropout": settings.dropout,
+        "target_modules": list(settings.modules or MODULES),
+        "use_rslora": settings.rslora,
+        "bias": "none",
     }
     if loaded.loader == "unsloth":
         from unsloth import FastLanguageModel
 
         loaded.model = FastLanguageModel.get_peft_model(
-            loaded.model, **shape, use_gradient_checkpointing="unsloth" if loaded.device.gpu else False,
-            random_state=settings.seed, max_seq_length=settings.max_length,
+            loaded.model,
+            **shape,
+            use_gradient_checkpointing="unsloth" if loaded.device.gpu else False,
+            random_state=settings.seed,
+            max_seq_length=settings.max_length,
         )
     else:
         from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training

@@ -84,4 +84,3 @@ def require_fit(loaded: Loaded, settings: TuneSettings, free: int | None = None)
 def halves(number: int) -> list[int]:
     """A number's halves downwards, itself left out: 8 gives 4, 2, 1."""
     return [number >> shift for shift in range(1, number.bit_length())]
-

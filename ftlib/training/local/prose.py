@@ -16,16 +16,68 @@ PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "I
 KIN = ("sister", "brother", "aunt", "uncle", "neighbour", "teacher", "friend", "grandmother", "cousin", "doctor", "captain", "baker")
 PLACES = ("village", "harbour", "forest", "market", "library", "station", "valley", "island", "school", "river", "mountain", "town", "bridge", "farm")
 ANIMALS = ("dog", "cat", "horse", "fox", "owl", "goat", "crow", "bear", "duck", "hare", "wolf", "mouse", "whale", "deer", "bee", "frog")
-THINGS = ("letter", "lamp", "key", "map", "boat", "bell", "stone", "ladder", "clock", "coat", "basket", "rope", "candle", "drum", "wheel", "mirror",
-          "window", "book", "kettle", "chair", "hammer", "ring", "flag", "cart")
-SIZES = ("small", "old", "heavy", "bright", "quiet", "broken", "green", "blue", "white", "round", "strange", "warm", "cold", "wooden", "golden",
-         "dark")
+THINGS = (
+    "letter",
+    "lamp",
+    "key",
+    "map",
+    "boat",
+    "bell",
+    "stone",
+    "ladder",
+    "clock",
+    "coat",
+    "basket",
+    "rope",
+    "candle",
+    "drum",
+    "wheel",
+    "mirror",
+    "window",
+    "book",
+    "kettle",
+    "chair",
+    "hammer",
+    "ring",
+    "flag",
+    "cart",
+)
+SIZES = (
+    "small",
+    "old",
+    "heavy",
+    "bright",
+    "quiet",
+    "broken",
+    "green",
+    "blue",
+    "white",
+    "round",
+    "strange",
+    "warm",
+    "cold",
+    "wooden",
+    "golden",
+    "dark",
+)
 MOODS = ("happy", "tired", "curious", "angry", "afraid", "proud", "lonely", "hungry", "calm", "surprised")
 WEATHER = ("rain", "snow", "wind", "fog", "sun", "storm", "frost", "thunder")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve")
-DOING = ("walked to", "ran to", "looked at", "waited near", "came back from", "slept beside", "drew", "found", "forgot", "painted",
-         "followed", "left")
+DOING = (
+    "walked to",
+    "ran to",
+    "looked at",
+    "waited near",
+    "came back from",
+    "slept beside",
+    "drew",
+    "found",
+    "forgot",
+    "painted",
+    "followed",
+    "left",
+)
 KINDS = {
     "animal": ANIMALS, "place": PLACES, "kind of weather": WEATHER, "day of the week": DAYS, "number": NUMBERS, "feeling": MOODS, "name": PEOPLE,
 }  # fmt: skip

@@ -18,11 +18,13 @@ def as_dataset(rows: Sequence[Tokens]) -> Any:
     """Tokens as the dataset that SFTTrainer takes for tokenised already."""
     from datasets import Dataset
 
-    return Dataset.from_dict({
-        "input_ids": [row.input_ids for row in rows],
-        "labels": [row.labels for row in rows],
-        "completion_mask": [[int(label != IGNORED) for label in row.labels] for row in rows],  # what TRL before 1.0 goes by
-    })
+    return Dataset.from_dict(
+        {
+            "input_ids": [row.input_ids for row in rows],
+            "labels": [row.labels for row in rows],
+            "completion_mask": [[int(label != IGNORED) for label in row.labels] for row in rows],  # what TRL before 1.0 goes by
+        }
+    )
 
 
 def planned_steps(rows: int, settings: TuneSettings, processes: int = 1) -> int:
@@ -97,4 +99,3 @@ def best_step(log_history: list[dict[str, Any]]) -> int | None:
     """The step with the lowest validation loss; None before the first evaluation."""
     entries = [entry for entry in log_history if "eval_loss" in entry]
     return int(min(entries, key=lambda entry: entry["eval_loss"])["step"]) if entries else None
-

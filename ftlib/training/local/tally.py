@@ -114,4 +114,3 @@ class Energy:
         """Wh since the start; None with ``reason`` where nothing could be read."""
         now = self._read() if self._start is not None else None
         return None if now is None or self._start is None else (now - self._start) / 3.6e6
-

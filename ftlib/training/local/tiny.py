@@ -48,8 +48,8 @@ class Build:
 
 
 BUILDS = {
-    "tiny-llama": Build(hidden=128, layers=4, heads=4, intermediate=352, vocab=2048, steps=240, seed=1),
-    "tiny-hosted": Build(hidden=112, layers=3, heads=4, intermediate=304, vocab=2048, steps=260, seed=2),
+    "tiny-llama": Build(hidden=128, layers=4, heads=4, intermediate=352, vocab=2048, steps=180, seed=1),
+    "tiny-hosted": Build(hidden=112, layers=3, heads=4, intermediate=304, vocab=2048, steps=180, seed=2),
     "tiny-micro": Build(hidden=32, layers=1, heads=2, intermediate=64, vocab=512, steps=4, seed=3, batch=4, length=64),  # for tests: knows nothing
 }
 BUILDS["tiny"] = BUILDS["tiny-llama"]
@@ -139,7 +139,12 @@ def make_tokenizer(build: Build, texts: list[str]) -> Any:
     )
     core.train_from_iterator([*texts, *talk], trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token=BOS, eos_token=EOS, pad_token=PAD, model_max_length=build.context, clean_up_tokenization_spaces=False,
+        tokenizer_object=core,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        model_max_length=build.context,
+        clean_up_tokenization_spaces=False,
         additional_special_tokens=[AddedToken(token, special=True, normalized=False) for token in (END, *ROLES)],
     )
     tokenizer.chat_template = TEMPLATE
@@ -153,9 +158,17 @@ def make_model(build: Build, tokenizer: Any) -> Any:
 
     torch.manual_seed(build.seed)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=build.hidden, intermediate_size=build.intermediate, num_hidden_layers=build.layers,
-        num_attention_heads=build.heads, num_key_value_heads=build.heads, max_position_embeddings=build.context, tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer),
+        hidden_size=build.hidden,
+        intermediate_size=build.intermediate,
+        num_hidden_layers=build.layers,
+        num_attention_heads=build.heads,
+        num_key_value_heads=build.heads,
+        max_position_embeddings=build.context,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     model = LlamaForCausalLM(config)
     stops = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(END)]

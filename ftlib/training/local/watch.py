@@ -23,8 +23,15 @@ Event = dict[str, Any]
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Decides after each step whether to evaluate, save or stop; all processes of a distributed run decide alike."""
 
-    def __init__(self, settings: TuneSettings, tally: Tally, *, evaluates: bool, on_event: Callable[[Event], None] | None,
-                 should_stop: Callable[[], bool] | None) -> None:
+    def __init__(
+        self,
+        settings: TuneSettings,
+        tally: Tally,
+        *,
+        evaluates: bool,
+        on_event: Callable[[Event], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
         self.settings, self.tally, self.evaluates = settings, tally, evaluates
         self.on_event, self.should_stop = on_event, should_stop
         self.stopped: str | None = None  # why it ended before its plan
