@@ -97,7 +97,7 @@ def start(
         "budget_usd": budget_usd,
     }
     if provider:
-        overrides["+contestants"] = {"name": "hosted", "trainer": "hosted", "provider": provider, "model": model}  # type: ignore[assignment]
+        overrides["+contestants"] = {"name": "hosted", "trainer": "hosted", "provider": provider, "model": model}
     folder = Path(run) if run else results_folder(drive) / chosen
     return open_run(chosen, str(folder), "00_quickstart", overrides)
 
