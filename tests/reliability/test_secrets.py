@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.reliability import chain
 from tests.reliability.canaries import KEYS, leaks
 
 
@@ -187,15 +186,3 @@ def test_notebooks_that_end_fail_and_time_out(world: Path, service: str) -> None
     for page in (world / "work").rglob("*.xlsx"):
         with zipfile.ZipFile(page) as archive:
             assert leaks([], b"".join(archive.read(name) for name in archive.namelist())) == []
-
-
-@pytest.mark.reliability
-def test_a_recorded_comparison_through_its_notebooks(world: Path) -> None:
-    profile = chain.recorded_profile(world / "work")
-    from ftlib.profile import dump_profile
-
-    (world / "work" / "p.yaml").write_text(dump_profile(profile))
-    made = chain.up_to("format", world / "made", profile)
-    code, said = run(world, "run", str(world / "work" / "p.yaml"), "--out", str(made))
-    assert code == 0, said.decode()
-    assert leaks([world], said) == []
