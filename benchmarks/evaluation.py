@@ -28,8 +28,11 @@ from ftlib.evaluation.score import Settings, score
 from ftlib.evaluation.words import google_words
 from ftlib.files import write_json
 
-WORDS = np.array([f"{stem}{ending}" for stem in ("lamp", "chair", "oak", "book", "author", "story", "hand", "light", "paper", "stone") for ending in
-                  ("", "s", "er", "ing", "ed", "ful", "ly", "ness", "less", "able", "ment", "ish", "like", "wise", "ward")] * 20)  # fmt: skip
+STEMS = ("lamp", "chair", "oak", "book", "author", "story", "hand", "light", "paper", "stone")
+ENDINGS = ("", "s", "er", "ing", "ed", "ful", "ly", "ness", "less", "able", "ment", "ish", "like", "wise", "ward")
+WORDS = np.array(
+    [f"{stem}{ending}{number or ''}" for number in range(200) for stem in STEMS for ending in ENDINGS]
+)  # 30,000, as a shop's titles have
 
 
 def texts(count: int, seed: int, words: int = 100) -> list[str]:

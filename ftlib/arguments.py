@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ def parser() -> argparse.ArgumentParser:
     for group in (_chain, _curation, _formatting, _contestant, _evaluation):
         group(commands)
     return top
+
+
+def spread(argv: Sequence[str]) -> list[str]:
+    """``--set a=1 b=2`` as ``--set a=1 --set b=2``: every further word with a ``=`` belongs to it, a word without one does not."""
+    made: list[str] = []
+    setting = False
+    for word in argv:
+        if setting and made[-1] != "--set" and "=" in word and not word.startswith("-"):
+            made.append("--set")
+        elif word.startswith("-") or (setting and made[-1] != "--set"):
+            setting = word == "--set"
+        made.append(word)
+    return made
 
 
 def size(text: str) -> int | float:
@@ -38,7 +52,7 @@ def _add(commands: Any, name: str, about: str, *examples: str) -> argparse.Argum
 
 
 def _overrides(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the profile, as data.train=200")
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override keys of the profile, as data.train=200 seed=7")
 
 
 def _chain(commands: Any) -> None:

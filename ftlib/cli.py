@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftlib.arguments import parser
+from ftlib.arguments import parser, spread
 from ftlib.errors import FtlibError, disk_sentence
 from ftlib.progress import QUIET
 from ftlib.terminal import PrintableFormatter, printable
@@ -197,7 +197,7 @@ def _document(data: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = parser().parse_args(argv)
+    args = parser().parse_args(spread(sys.argv[1:] if argv is None else argv))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -218,8 +218,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"ftlib {args.command}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
         return 130
-    if args.json:
-        print(_document(outcome.data))
-    elif outcome.text:
-        print(printable(outcome.text))
+    try:
+        if args.json:
+            print(_document(outcome.data))
+        elif outcome.text:
+            print(printable(outcome.text))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader had enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return outcome.code

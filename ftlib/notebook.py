@@ -53,12 +53,12 @@ def check_parameters(notebook: str, given: Mapping[str, Any]) -> None:
             raise ProfileError(f"{notebook}: parameter {name} is {value!r}; it takes {kind.__name__}, as in {name} = {known[name]!r}.")
 
 
-def _given() -> dict[str, Any]:
-    """The parameters as this kernel holds them: names in capitals with plain values."""
-    names = vars(sys.modules["__main__"])
-    return {
-        name: value for name, value in names.items() if name.isupper() and not name.startswith("_") and isinstance(value, str | int | float | bool)
-    }
+def _given(notebook: str) -> dict[str, Any]:
+    """The parameters as this kernel holds them: plain values under names in capitals, or under a parameter's name in small letters."""
+    known = parameters_of(notebook)
+    names = {name: value for name, value in vars(sys.modules["__main__"]).items() if not name.startswith("_")}
+    plain = {name: value for name, value in names.items() if value is None or isinstance(value, str | int | float | bool | list)}
+    return {name: value for name, value in plain.items() if name.isupper() or name.upper() in known}
 
 
 def open_run(profile: str, run: str, notebook: str, overrides: Mapping[str, Any] | None = None) -> Run:
@@ -71,7 +71,7 @@ def open_run(profile: str, run: str, notebook: str, overrides: Mapping[str, Any]
         overrides: profile key -> value; empty texts, 0 and None leave the profile as it is.
     """
     _show_log()
-    check_parameters(notebook, _given())
+    check_parameters(notebook, _given(notebook))
     sets = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items() if value not in ("", 0, None)]
     checked = load_profile(profile, sets)
     opened = Run.create(Path(run) if run else project_folder() / "results" / checked.name, checked)

@@ -230,7 +230,8 @@ def convert(value: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(_numbers(value), kind)
     except msgspec.ValidationError as error:
-        raise ProfileError(f"{where}: {_explain(str(error), kind)}.") from None
+        sentence = _explain(str(error), kind)
+        raise ProfileError(f"{where}: {sentence}{'' if sentence.endswith('?') else '.'}") from None
 
 
 def _numbers(value: Any) -> Any:
@@ -253,6 +254,16 @@ def _explain(message: str, kind: type[Any]) -> str:
         inside = f"{place}." if place else ""
         return f"unknown key {inside}{unknown[1]}{nearest(unknown[1], _keys_at(kind, place))}"
     text = text.replace("`", "").replace("Object missing required field", "missing key")
+    for theirs, ours in (
+        ("array", "a list"),
+        ("object", "a mapping"),
+        ("str", "a text"),
+        ("int", "a whole number"),
+        ("float", "a number"),
+        ("bool", "true or false"),
+    ):
+        text = re.sub(rf"\b{theirs}\b", ours, text)
+    text = text.replace(" | ", " or ").replace(" or null", " or nothing")
     return f"{place}: {text[0].lower() + text[1:]}" if place else text[0].lower() + text[1:]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlib.arguments import parser
+from ftlib.arguments import parser, spread
 from ftlib.cli import COMMANDS, main
 
 
@@ -56,3 +56,19 @@ def test_json_is_one_document_on_standard_output() -> None:
     found = json.loads(ended.stdout)
     assert set(found) >= {"versions", "machine", "gpus", "keys", "able"}
     assert all(isinstance(there, bool) for there in found["keys"].values())
+
+
+def test_set_takes_one_or_several_overrides() -> None:
+    for argv in (
+        ["run", "demo", "--set", "seed=7", "data.test=5", "--quiet"],
+        ["run", "--set", "seed=7", "data.test=5", "demo", "--quiet"],
+        ["run", "--set", "seed=7", "--set", "data.test=5", "demo", "--quiet"],
+    ):
+        args = parser().parse_args(spread(argv))
+        assert (args.profile, args.set, args.quiet) == ("demo", ["seed=7", "data.test=5"], True)
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    ended = subprocess.run(f"{sys.executable} -m ftlib models --json | head -n 1", shell=True, capture_output=True, text=True)
+    assert ended.stdout == "[\n" or ended.stdout.startswith("{")
+    assert "BrokenPipe" not in ended.stderr

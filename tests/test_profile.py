@@ -21,7 +21,7 @@ def test_every_built_in_profile_loads_and_survives_being_written(name: str, tmp_
     ("override", "message"),
     [
         ("data.trian=5", r"unknown key data\.trian; did you mean 'train'"),
-        ("data.train=many", r"data\.train: expected int"),
+        ("data.train=many", r"data\.train: expected a whole number"),
         ("nmae=x", "unknown key nmae; did you mean 'name'"),
         ("contestants.tiny-llama.lora.alhpa=3", r"lora\.alhpa; did you mean 'alpha'"),
         ("contestants.tiny-lama.epochs=3", "no contestant 'tiny-lama'; did you mean 'tiny-llama'"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlib.arguments import parser
+from ftlib.arguments import parser, spread
 from ftlib.profile import load_profile
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def test_every_ftlib_command_in_a_block_parses() -> None:
     commands = [line.partition("ftlib ")[2].split() for line in lines if re.match(r"(\.venv/bin/)?ftlib ", line)]
     assert len(commands) > 5
     for command in commands:
-        parser().parse_args(command)
+        parser().parse_args(spread(command))
 
 
 def test_the_profile_in_the_readme_is_one(tmp_path: Path) -> None:
