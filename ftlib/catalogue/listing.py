@@ -23,7 +23,7 @@ def list_models(fits: str | None = None) -> list[dict[str, Any]]:
     device = find_device(fits) if fits else None
     models = [model for model in catalogue().values() if model.local]
     hosted = [] if device else [model for model in catalogue().values() if not model.local]
-    return [_row(model) for model in [*models, *hosted] if device is None or fits_on(model, device)]
+    return [_row(model) for model in [*models, *hosted] if device is None or fits_on(model, device, longest=LENGTH)]
 
 
 def _row(model: Model) -> dict[str, Any]:
@@ -36,15 +36,18 @@ def smallest_gpu(model: Model) -> str | None:
     if model.build:
         return "none (CPU)"
     gpus = sorted((device for device in DEVICES.values() if device.memory), key=lambda device: device.memory)
-    return next((device.name for device in gpus if fits_on(model, device)), None)
+    return next((device.name for device in gpus if fits_on(model, device, longest=LENGTH)), None)
 
 
 def models_text(rows: list[dict[str, Any]]) -> str:
-    """The table for a reader."""
-    head = ("name", "id", "parameters", "context", "licence", "gated", "QLoRA needs", "smallest GPU", "hosted by (until)")
+    """The table for a reader, and below it what its memory is of."""
+    qlora = f"QLoRA at {LENGTH:,} tokens"
+    head = ("name", "id", "parameters", "context", "licence", "gated", qlora, "smallest GPU", "hosted by (until)")
     table = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    note = f"{qlora}: estimated GPU memory to train two rows of that length at once; smallest GPU: where that fits."
+    return "\n".join([*lines, "", note])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ftlib.profile import convert, nearest
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _TUNED_ID = re.compile(r"ft:.+|ftjob[-:].+")
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}")  # at the end of a dated model's name
 
 
 class Fixed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -95,7 +96,7 @@ def catalogue() -> dict[str, Model]:
 
 
 def find_model(name: str, extra: Mapping[str, Mapping[str, Any]] | None = None) -> Model:
-    """The entry of a model by its name in the catalogue, its hub id, or its id at a provider.
+    """The entry of a model by its name in the catalogue (a dated one's also without the date), its hub id, or its id at a provider.
 
     Args:
         name: as a profile gives it.
@@ -113,6 +114,9 @@ def find_model(name: str, extra: Mapping[str, Mapping[str, Any]] | None = None) 
     for model in known.values():
         if name in (model.id, model.original, *(offer.id for offer in model.hosted)):
             return model
+    dated = [key for key in known if key.startswith(name) and _DATE.fullmatch(key[len(name) :])]
+    if dated:
+        return known[max(dated)]  # the newest
     if Path(name).is_dir() or _HUB_ID.fullmatch(name) or _TUNED_ID.fullmatch(name):
         return Model(name=name, id=name)
     raise ProfileError(

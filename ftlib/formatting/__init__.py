@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import msgspec
 from ftlib.catalogue import Model, find_model
 from ftlib.errors import DataError
 from ftlib.files import read_json, write_json
-from ftlib.formatting.destinations import Destination, find_destination, for_provider
+from ftlib.formatting.destinations import Destination, as_chat, find_destination, for_provider
 from ftlib.formatting.task import Task, load_task
 from ftlib.profile import Contestant
 from ftlib.runs import Run
@@ -64,11 +66,12 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
     writer = Writer(task, destination, model=model, truncate=truncate)
     splits: dict[str, Any] = {}
     (out / "format.json").unlink(missing_ok=True)
-    for name in ("train", "valid"):
-        path = source / f"{name}.jsonl"
-        (out / path.name).unlink(missing_ok=True)
-        if path.exists() and path.stat().st_size:
-            splits[name] = writer.write(path, out / path.name)
+    with _no_empty_folder(out):
+        for name in ("train", "valid"):
+            path = source / f"{name}.jsonl"
+            (out / path.name).unlink(missing_ok=True)
+            if path.exists() and path.stat().st_size:
+                splits[name] = writer.write(path, out / path.name)
     report = {
         "task": task.name,
         "task_hash": task.hash,
@@ -87,6 +90,19 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
     return report
 
 
+@contextmanager
+def _no_empty_folder(folder: Path) -> Iterator[None]:
+    """What fails inside leaves no empty folder that was not there before."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            with suppress(OSError):  # not made, or not empty
+                path.rmdir()
+        raise
+
+
 def format_folder(
     folder: Path | str, *, to: str, task: str, out: Path | str, destination: str | None = None, truncate: int | None = None
 ) -> dict[str, Any]:
@@ -94,7 +110,7 @@ def format_folder(
 
     Args:
         folder: holds train.jsonl and, perhaps, valid.jsonl.
-        to: ``instruction`` or ``chat``.
+        to: ``instruction`` or ``chat``; the local trainer takes both, a hosted service chat.
         task: a built-in task or a YAML file.
         out: where train.jsonl, valid.jsonl and format.json are written.
         destination: whose rules the files are held to; OpenAI's for chat, the local trainer's for instruction.
@@ -103,6 +119,8 @@ def format_folder(
     Returns format.json. Raises DataError or ProfileError.
     """
     rules, named = find_destination(destination or ("openai" if to == "chat" else "local"))
+    if to == "chat":
+        rules = as_chat(rules)
     if rules.format != to:
         raise DataError(f"{rules.name} takes {rules.format} rows; give --to {rules.format}.")
     return _write(Path(folder), Path(out), load_task(task), rules, find_model(named) if named else None, truncate)

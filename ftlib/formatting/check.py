@@ -9,7 +9,7 @@ from typing import Any
 
 from ftlib.catalogue import Model, find_model
 from ftlib.formatting.checker import Checker, Limits
-from ftlib.formatting.destinations import Destination, rules_for
+from ftlib.formatting.destinations import VALIDATION, Destination, rules_for
 from ftlib.formatting.tokens import example_tokens
 
 SHOWN = 5  # findings of one rule that check_text prints
@@ -28,7 +28,7 @@ def check_file(
     """Check a training file against every rule of a destination, in one pass.
 
     Args:
-        file: JSON lines. A name that begins with ``valid`` is held to a validation file's rules: one example is enough.
+        file: JSON lines. One named valid.jsonl or validation.jsonl is held to a validation file's rules: one example is enough.
         destination: openai, azure, nebius, together, sandbox, local, local:MODEL, a provider of one's own, or the rules themselves.
         validation: the validation file that goes with it; it is checked too, and rows that stand in both are found.
         model: the model to be tuned, for its context length, its special tokens and, where it is a hosted one, its tokenizer.
@@ -52,7 +52,7 @@ def check_file(
         findings, others = other.findings, other.seen
     checker = Checker(rules, limits, others=others)
     name = name or Path(file).name
-    checker.read(Path(file), name=name, minimum=1 if name.startswith("valid") else rules.min_examples)
+    checker.read(Path(file), name=name, minimum=1 if name in VALIDATION else rules.min_examples)
     _check_suffix(checker, suffix)
     findings = sorted(checker.findings, key=lambda found: found.line) + findings
     return {

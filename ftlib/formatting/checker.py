@@ -54,8 +54,7 @@ class Checker:
         """Check a whole file that has, or is going to have, that name."""
         size = _readable(path)
         if not name.endswith(".jsonl"):
-            severity: Severity = "error" if self.destination.format == "chat" else "warning"
-            self.add(0, "extension", severity, f"the file is named {name}", "name it with .jsonl at the end")
+            self.add(0, "extension", "warning", f"the file is named {name}", "name it with .jsonl at the end")
         for number, raw in self._lines(path):
             self._line(number, raw)
         self._whole(size, minimum)

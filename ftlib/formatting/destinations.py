@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,6 +11,7 @@ from ftlib.profile import nearest
 
 MB = 10**6
 GB = 10**9
+VALIDATION = ("valid.jsonl", "validation.jsonl")  # names of files that are held to a validation file's rules
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ DESTINATIONS = {
         row_keys=("instruction", "input", "output", "system", "weight"),
     ),
 }
+
+
+@functools.cache
+def as_chat(rules: Destination) -> Destination:
+    """A destination's rules for chat rows. The local trainer takes them too; it knows no tools, and none of a service's limits."""
+    if rules.format == "chat":
+        return rules
+    roles, row_keys, keys = ("system", "user", "assistant"), ("messages",), ("role", "content", "weight", "name")
+    return replace(rules, format="chat", roles=roles, row_keys=row_keys, message_keys=keys)
 
 
 def find_destination(name: str) -> tuple[Destination, str | None]:

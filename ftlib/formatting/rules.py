@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ftlib.formatting.destinations import Destination
+from ftlib.formatting.destinations import Destination, as_chat
 
 Severity = Literal["error", "warning"]
 Wrong = tuple[str, Severity, str, str, str]  # rule, severity, field, message, remedy
@@ -66,7 +66,7 @@ class Finding:
 
 
 def check_row(row: Any, destination: Destination, family: str | None = None) -> Iterator[Wrong]:
-    """What is wrong with one row at a destination.
+    """What is wrong with one row at a destination. Where instruction rows go, a row with messages is judged as the chat row it is.
 
     Args:
         row: the parsed JSON value of a line.
@@ -74,8 +74,8 @@ def check_row(row: Any, destination: Destination, family: str | None = None) -> 
     """
     if not isinstance(row, dict):
         yield "object", "error", "", f"the line is {_kind(row)}, not an object", "write one JSON object a line"
-    elif destination.format == "chat":
-        yield from _chat(row, destination, family)
+    elif destination.format == "chat" or "messages" in row:
+        yield from _chat(row, as_chat(destination), family)
     else:
         yield from _instruction(row, destination, family)
 
@@ -136,10 +136,6 @@ def _weight(weight: Any, at: str, role: Any) -> Iterator[Wrong]:
 
 
 def _instruction(row: dict[str, Any], destination: Destination, family: str | None) -> Iterator[Wrong]:
-    if "messages" in row:
-        remedy = "make the file with `ftlib format --to instruction`"
-        yield "instruction", "error", "messages", "a chat row, where the local trainer takes instruction rows", remedy
-        return
     yield from _unknown(row, destination.row_keys, "")
     if "weight" in row:
         yield from _weight(row["weight"], "weight", "assistant")

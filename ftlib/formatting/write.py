@@ -14,7 +14,7 @@ from ftlib.errors import DataError
 from ftlib.files import atomic_path, dump_line, read_jsonl
 from ftlib.formatting.check import check_file, limits_of
 from ftlib.formatting.checker import BOM, Checker
-from ftlib.formatting.destinations import Destination
+from ftlib.formatting.destinations import VALIDATION, Destination
 from ftlib.formatting.rows import Row, instruction_row, to_chat
 from ftlib.formatting.task import Task
 from ftlib.formatting.tokens import ENCODING, example_tokens, first_tokens, len_tokens, rows_tokens
@@ -66,7 +66,7 @@ class Writer:
         try:
             with atomic_path(target) as temporary:
                 tokens = self._fill(temporary, source, aside)
-                if not tokens and target.name.startswith("valid"):
+                if not tokens and target.name in VALIDATION:
                     raise _NothingLeft
                 found = self._checked(temporary, target, aside)
         except _NothingLeft:

@@ -63,6 +63,17 @@ def test_a_model_is_found_by_name_hub_id_original_and_provider_id() -> None:
         assert find_model(name).name == "llama-3.1-8b"
 
 
+@pytest.mark.parametrize("name", ["gpt-4.1-mini-2025-04-14", "gpt-4.1-2025-04-14", "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"])
+def test_a_dated_model_is_found_without_its_date(name: str) -> None:
+    assert find_model(name[: -len("-2025-04-14")]).name == name
+
+
+@pytest.mark.parametrize("name", ["gpt-4", "gpt-4.1-mini-2025", "gpt-4.1-", "gpt-4o-mini-2024-07-19"])
+def test_another_part_of_a_name_finds_nothing(name: str) -> None:
+    with pytest.raises(ProfileError, match="There is no model"):
+        find_model(name)
+
+
 def test_a_model_outside_the_catalogue_works(tmp_path: Path) -> None:
     for name in ("someone/Some-Model-7B", str(tmp_path), "ft:gpt-4o-mini-2024-07-18:acme::abc"):
         model = find_model(name)
@@ -136,3 +147,10 @@ def test_the_command_lists_and_filters(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_table_says_na_where_nothing_is_known() -> None:
     line = next(line for line in models_text(list_models()).splitlines() if line.startswith("mistral-7b"))
     assert "n/a" in line
+
+
+def test_the_table_says_at_how_many_tokens_its_memory_is() -> None:
+    lines = models_text(list_models()).splitlines()
+    assert "QLoRA at 2,048 tokens" in lines[0]
+    assert lines[-1].startswith("QLoRA at 2,048 tokens: estimated")
+    assert {model.qlora_length for model in catalogue().values()} <= {2048, None}

@@ -33,7 +33,9 @@ def folder(path: Path, rows: list[dict[str, str]], valid: list[dict[str, str]] |
 GOOD = [f"A cup, number {n}." for n in range(12)]
 
 
-@pytest.mark.parametrize(("to", "destination"), [("chat", "openai"), ("chat", "azure"), ("chat", "together"), ("instruction", "local")])
+@pytest.mark.parametrize(
+    ("to", "destination"), [("chat", "openai"), ("chat", "azure"), ("chat", "together"), ("chat", "local"), ("instruction", "local")]
+)
 def test_what_is_written_is_accepted(to: str, destination: str, tmp_path: Path) -> None:
     source = folder(tmp_path / "in", records(*GOOD), records("One more."))
     made = format_folder(source, to=to, task="describe", out=tmp_path / "out", destination=destination)
@@ -58,8 +60,12 @@ def test_too_few_rows_write_nothing_and_leave_nothing_that_looks_whole(tmp_path:
     source = folder(tmp_path / "in", records(*GOOD[:9], "<|fim_suffix|>"))
     with pytest.raises(DataError, match=r"asks for at least 10 \(1 rows had been left out"):
         format_folder(source, to="chat", task="describe", out=tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
-    assert main(["format", str(source), "--to", "chat", "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+    assert main(["format", str(source), "--to", "chat", "--out", str(tmp_path / "deep" / "out")]) == 2
+    assert not (tmp_path / "deep").exists()
+    (tmp_path / "there").mkdir()
+    assert main(["format", str(source), "--to", "chat", "--out", str(tmp_path / "there")]) == 2
+    assert (tmp_path / "there").exists()
 
 
 def test_an_older_file_does_not_outlive_a_refusal(tmp_path: Path) -> None:
@@ -84,14 +90,24 @@ def test_every_record_is_written_or_reported(contents: list[str], tmp_path: Path
 
 
 def test_the_wrong_format_for_a_destination_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="takes instruction rows"):
-        format_folder(folder(tmp_path / "in", records(*GOOD)), to="chat", task="describe", out=tmp_path / "out", destination="local")
+    with pytest.raises(DataError, match="takes chat rows"):
+        format_folder(folder(tmp_path / "in", records(*GOOD)), to="instruction", task="describe", out=tmp_path / "out", destination="openai")
     with pytest.raises(DataError, match="holds the records"):
         format_folder(tmp_path / "in", to="chat", task="describe", out=tmp_path / "out" / ".." / "in")
     with pytest.raises(DataError, match="does not exist"):
         format_folder(tmp_path / "none", to="chat", task="describe", out=tmp_path / "out")
     with pytest.raises(ProfileError, match="did you mean 'describe'"):
         format_folder(tmp_path / "in", to="chat", task="descibe", out=tmp_path / "out")
+
+
+def test_chat_rows_for_the_local_trainer_are_those_that_it_reads(tmp_path: Path) -> None:
+    from ftlib.training.local.rows import from_rows
+
+    source, out = folder(tmp_path / "in", records("One.")), tmp_path / "out"
+    made = format_folder(source, to="chat", task="describe", out=out, destination="local:tiny-llama")
+    assert (made["format"], made["destination"], made["model"]) == ("chat", "local", "tiny-llama")
+    assert [example.answer for example in from_rows(read_jsonl(out / "train.jsonl"), "train")] == ["One."]
+    assert main(["check", str(out / "train.jsonl"), "--for", "local:tiny-llama"]) == 0
 
 
 def test_nothing_is_cut_unless_asked_for_and_then_it_is_listed(tmp_path: Path) -> None:
