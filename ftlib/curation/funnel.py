@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ftlib.curation.records import Record, Rejected
+from ftlib.files import atomic_path, dump_line
+from ftlib.terminal import printable
 
 EXAMPLES = 3
 SHOWN = 400  # characters of an example's content
 REJECTED_EXAMPLES = 20
+PRINTED = 60  # characters of an example's title on a terminal
 
 
 @dataclass
@@ -22,27 +29,38 @@ class StepCount:
     rows_in: int = 0
     rows_out: int = 0
     dropped: list[dict[str, str]] = field(default_factory=list)
+    label: str = ""  # the name, with a number where an earlier step has it too
+    ids: list[str] | None = None  # of all rows dropped since a log took them; None where nobody asks for them
+
+    def empty(self) -> StepCount:
+        """The same step, nothing counted yet."""
+        return StepCount(self.name, self.params, label=self.label, ids=None if self.ids is None else [])
 
     def add(self, before: list[Record], after: list[Record]) -> None:
         """Count a batch and keep its first dropped rows as examples."""
         self.rows_in += len(before)
         self.rows_out += len(after)
-        if len(after) < len(before) and len(self.dropped) < EXAMPLES:
+        if len(after) < len(before) and (len(self.dropped) < EXAMPLES or self.ids is not None):
             kept = iter(after)  # in the order of before, so that the first ones dropped are soon found
             following = next(kept, None)
             for row in before:
                 if row is following:
                     following = next(kept, None)
-                elif len(self.dropped) < EXAMPLES:
+                    continue
+                if len(self.dropped) < EXAMPLES:
                     self.dropped.append(example(row))
-                else:
+                elif self.ids is None:
                     break
+                if self.ids is not None:
+                    self.ids.append(row.id)
 
     def merge(self, other: StepCount) -> None:
         """Add what the same step did to a later batch."""
         self.rows_in += other.rows_in
         self.rows_out += other.rows_out
         self.dropped += other.dropped[: EXAMPLES - len(self.dropped)]
+        if self.ids is not None and other.ids is not None:
+            self.ids += other.ids
 
     def plain(self) -> dict[str, Any]:
         """As it stands in funnel.json."""
@@ -55,19 +73,73 @@ def example(row: Record) -> dict[str, str]:
     return {"id": row.id, "title": row.title[:SHOWN], "content": content}
 
 
+class RejectedLog:
+    """Every row that is lost on the way, unreadable or dropped by a step, in a file without a name until it is written out."""
+
+    def __init__(self, folder: Path) -> None:
+        while not folder.is_dir():
+            folder = folder.parent
+        self._file = tempfile.TemporaryFile(dir=folder, prefix=".ftlib-rejected-")
+
+    def unreadable(self, rows: Iterable[Rejected]) -> None:
+        """Rows that could not be read."""
+        self._file.writelines(f"{dump_line(rejected_row(row))}\n".encode() for row in rows)
+
+    def dropped(self, label: str, ids: Iterable[str]) -> None:
+        """Rows that a step dropped."""
+        reason = f"step: {label}"
+        self._file.writelines(f"{dump_line({'id': identity, 'reason': reason})}\n".encode() for identity in ids)
+
+    def take(self, counts: Sequence[StepCount]) -> None:
+        """The rows that steps dropped since this was last called."""
+        for count in counts:
+            if count.ids:
+                self.dropped(count.label, count.ids)
+                count.ids.clear()
+
+    def write(self, path: Path) -> None:
+        """Write all of it to ``path``, where there is any, and give the disk space back."""
+        if self._file.tell():
+            self._file.seek(0)
+            with atomic_path(path) as temporary, temporary.open("wb") as handle:
+                shutil.copyfileobj(self._file, handle, 1 << 20)
+        self._file.close()
+
+
+def rejected_row(row: Rejected) -> dict[str, Any]:
+    """An unreadable row as it stands in rejected.jsonl."""
+    return {"line": row.line, "reason": row.reason, "text": row.text}
+
+
+def labels(names: Iterable[str]) -> list[str]:
+    """Names made unique: the second of a kind gets a 2."""
+    seen: Counter[str] = Counter()
+    made = []
+    for name in names:
+        seen[name] += 1
+        made.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return made
+
+
+def dropped_by(steps: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many rows each step dropped, by its name made unique."""
+    return {name: step["rows_in"] - step["rows_out"] for name, step in zip(labels(step["name"] for step in steps), steps, strict=True)}
+
+
 @dataclass
 class Rejections:
-    """Rows that could not be read: counts by reason, and the first of them (or all)."""
+    """Rows that could not be read: counts by reason, and the first of them; all of them go to a log where there is one."""
 
-    keep_all: bool = False
+    log: RejectedLog | None = None
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[Rejected] = field(default_factory=list)
 
     def add(self, rejected: list[Rejected]) -> None:
         """Take in some rows."""
         self.counts.update(row.reason for row in rejected)
-        room = len(rejected) if self.keep_all else max(0, REJECTED_EXAMPLES - len(self.examples))
-        self.examples += rejected[:room]
+        self.examples += rejected[: REJECTED_EXAMPLES - len(self.examples)]
+        if self.log is not None:
+            self.log.unreadable(rejected)
 
     @property
     def total(self) -> int:
@@ -80,18 +152,25 @@ class Rejections:
 
 
 def funnel_text(funnel: dict[str, Any]) -> str:
-    """A funnel as a table for a terminal."""
+    """A funnel as a table for a terminal, with examples of what each step dropped."""
     lines = [f"recipe {funnel['recipe']} on {funnel['source']}", f"{'rows read':<28}{funnel['rows_read']:>12,}"]
     lines += [f"  rejected: {reason:<16}{-count:>12,}" for reason, count in funnel["rejected"].items()]
     for step in funnel["steps"]:
         dropped = step["rows_out"] - step["rows_in"]
         lines.append(f"{describe(step):<28}{step['rows_out']:>12,}{f'{dropped:,}' if dropped else '':>12}")
+        lines += [f"      {_one_line(row)}" for row in step["dropped"][:EXAMPLES]]
     splits = funnel["splits"]
     lines.append("  ".join(f"{side} {rows:,}" for side, rows in splits.items()))
     leaks = funnel["leaks"]
     lines.append(f"rows of one side found again on another: {leaks['exact']:,} exact, {leaks['near']:,} near")
     lines.append(f"{funnel['seconds']:.1f} s; tokens counted by {funnel['counted_by']}" if funnel["counted_by"] else f"{funnel['seconds']:.1f} s")
     return "\n".join(lines)
+
+
+def _one_line(row: dict[str, str]) -> str:
+    """An example as its title, or its id where it has none, short and harmless on a terminal."""
+    text = printable(" ".join(row["title"].split())) or f"(no title) {printable(' '.join(row['id'].split()))}"
+    return text if len(text) <= PRINTED else text[: PRINTED - 1] + "…"
 
 
 def describe(step: dict[str, Any]) -> str:

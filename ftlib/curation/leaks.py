@@ -88,7 +88,9 @@ def _equal_across(keys: npt.NDArray[np.uint64], rows: I64, side: I64) -> Iterato
 
 
 def read_texts(path: Path | str) -> Iterator[tuple[int, str, str, str]]:
-    """(line, id, title, content) of each row of a file of records, instruction rows or chat rows."""
+    """(line, id, title, content) of each row of a file of records, instruction rows or chat rows; none of an empty file."""
+    if Path(path).is_file() and not Path(path).stat().st_size:
+        return  # a recipe without validation rows writes such a file
     kind = ""
     for line, row in open_rows(path):
         kind = kind or _kind(row, path)

@@ -11,7 +11,7 @@ import msgspec
 
 from ftlib.curation import recipe as r
 from ftlib.curation.acrossrows import mark, streaming_step
-from ftlib.curation.funnel import EXAMPLES, Rejections, StepCount, example
+from ftlib.curation.funnel import EXAMPLES, RejectedLog, Rejections, StepCount, example, labels
 from ftlib.curation.overview import Overview, Tally, tally
 from ftlib.curation.parallel import cores, in_order
 from ftlib.curation.records import Record
@@ -57,19 +57,20 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     Raises DataError where too many rows are unreadable or there are none.
     """
     tokens = counter(encoding_of(recipe), job.fast)
-    counts = [StepCount(r.NAMES[type(step)], msgspec.to_builtins(step)) for step in recipe.steps[:-1]]
+    log = RejectedLog(folder) if job.keep_rejected else None
+    counts = _counts(recipe, with_ids=log is not None)
     parts = segments(recipe)
-    rejections, overview = Rejections(job.keep_rejected), Overview()
+    rejections, overview = Rejections(log), Overview()
     reading = _Reading(source, job, rejections)
-    spool = _first_segment(reading, parts[0], counts, job, overview if job.overview == "file" else None, tokens, folder)
+    spool = _first_segment(reading, parts[0], counts, job, log, overview if job.overview == "file" else None, tokens, folder)
     _check_share(source, reading.rows, rejections, job.max_bad_share)
     done = len(parts[0].rows)
     for before, part in itertools.pairwise(parts):
         assert before.barrier is not None
-        _mark(spool, before.barrier, counts[done], job.seed)
+        _mark(spool, before.barrier, counts[done], job.seed, log)
         done += 1
         if part.rows:
-            spool = _later_segment(spool, part, counts[done : done + len(part.rows)], job, folder)
+            spool = _later_segment(spool, part, counts[done : done + len(part.rows)], job, log, folder)
             done += len(part.rows)
     if job.overview == "kept":
         for rows in spool.batches():
@@ -77,6 +78,13 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     steps = [step for step in recipe.steps if isinstance(step, r.Tokens)]
     bounds = [step.min - 1 for step in steps if step.min] + [step.max for step in steps if step.max is not None]
     return Kept(spool, counts, rejections, reading.rows, overview, tokens, bounds)
+
+
+def _counts(recipe: r.Recipe, *, with_ids: bool) -> list[StepCount]:
+    """A count for each step before the split."""
+    steps = recipe.steps[:-1]
+    named = zip(labels(r.NAMES[type(step)] for step in steps), steps, strict=True)
+    return [StepCount(r.NAMES[type(step)], msgspec.to_builtins(step), label=label, ids=[] if with_ids else None) for label, step in named]
 
 
 @dataclass
@@ -129,7 +137,14 @@ class _Reading:
 
 
 def _first_segment(
-    reading: Iterable[list[Record]], part: Segment, counts: list[StepCount], job: Job, overview: Overview | None, tokens: TokenCounter, folder: Path
+    reading: Iterable[list[Record]],
+    part: Segment,
+    counts: list[StepCount],
+    job: Job,
+    log: RejectedLog | None,
+    overview: Overview | None,
+    tokens: TokenCounter,
+    folder: Path,
 ) -> Spool:
     """Read, count, filter: the leading steps that need no memory in worker threads, the rest in order."""
     free: list[Filter] = []
@@ -143,7 +158,7 @@ def _first_segment(
 
     def work(rows: list[Record]) -> tuple[list[Record], list[StepCount], Tally | None]:
         seen = tally(rows, tokens) if overview is not None else None
-        mine = [StepCount(count.name, count.params) for count in counts[: len(free)]]
+        mine = [count.empty() for count in counts[: len(free)]]
         return apply(free, mine, rows), mine, seen
 
     for rows, mine, seen in in_order(reading, work, job.threads):
@@ -152,15 +167,19 @@ def _first_segment(
         if overview is not None and seen is not None:
             overview.add(seen)
         spool.add(apply(ordered, counts[len(free) : len(part.rows)], rows))
+        if log is not None:
+            log.take(counts)
     return spool
 
 
-def _later_segment(spool: Spool, part: Segment, counts: list[StepCount], job: Job, folder: Path) -> Spool:
+def _later_segment(spool: Spool, part: Segment, counts: list[StepCount], job: Job, log: RejectedLog | None, folder: Path) -> Spool:
     """The steps between two that need all rows: from one spool to the next."""
     filters = [_filter(step, job) for step in part.rows]
     after = Spool(folder)
     for rows in spool.batches():
         after.add(apply(filters, counts, rows))
+        if log is not None:
+            log.take(counts)
     spool.close()
     return after
 
@@ -180,12 +199,14 @@ def apply(filters: list[Filter], counts: list[StepCount], rows: list[Record]) ->
     return rows
 
 
-def _mark(spool: Spool, step: r.Step, count: StepCount, seed: int) -> None:
+def _mark(spool: Spool, step: r.Step, count: StepCount, seed: int, log: RejectedLog | None) -> None:
     """Let a step mark which rows of a spool stay."""
     alive = mark(step, spool, seed)
     count.rows_in, count.rows_out = int(spool.alive.sum()), int(alive.sum())
-    gone = (spool.alive & ~alive).nonzero()[0][:EXAMPLES]
-    count.dropped = [example(spool.row(int(i))) for i in gone]
+    gone = (spool.alive & ~alive).nonzero()[0]
+    count.dropped = [example(spool.row(int(i))) for i in gone[:EXAMPLES]]
+    if log is not None:
+        log.dropped(count.label, (row.id for row in spool.rows(int(i) for i in gone)))
     spool.alive = alive
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ftlib.curation import recipe as r
 from ftlib.curation.exclusion import Exclusion
-from ftlib.curation.funnel import Rejections
+from ftlib.curation.funnel import EXAMPLES, Rejections, dropped_by, example, rejected_row
 from ftlib.curation.leaks import leaking
 from ftlib.curation.pipeline import Job, Kept, run_steps
 from ftlib.curation.records import Fields, Record
@@ -55,7 +55,7 @@ def curate_source(
         source_hash = hashed.result()
     steps = [count.plain() for count in kept.steps]
     if without is not None:
-        steps.append(without.apply(kept.spool))
+        steps.append(_exclude(kept, without))
     rows = int(kept.spool.alive.sum())
     if rows == 0:
         raise DataError(f"Recipe {recipe_name} keeps no row of {source.name}: {_where_lost(steps)}. Choose another recipe, or loosen that step.")
@@ -64,15 +64,17 @@ def curate_source(
     made = {name: int((side == SIDES.index(name)).sum()) for name in sides}
     _check_made(made, wanted, asked, recipe_name)
     leaks = _leaks(kept.spool, side, recipe.split.threshold)
-    steps.append({"name": "split", "params": _split_params(recipe.split, wanted), "rows_in": rows, "rows_out": sum(made.values()), "dropped": []})
+    steps.append(_split_step(kept, side, recipe.split, wanted))
     funnel = {
         "recipe": recipe_name,
         "source": source.name,
         "source_sha256": source_hash,
         "seed": job.seed,
         "rows_read": kept.rows_read,
+        "rows_kept": sum(made.values()),
         "rejected": kept.rejections.plain(),
         "rejected_examples": [{"line": row.line, "reason": row.reason} for row in kept.rejections.examples[:3]],
+        "dropped": dropped_by(steps),
         "steps": steps,
         "counted_by": kept.tokens.name,
         "splits": made,
@@ -102,8 +104,31 @@ def _check_made(made: dict[str, int], wanted: dict[str, int], asked: Asked, reci
             )
 
 
-def _split_params(split: r.Split, wanted: dict[str, int]) -> dict[str, Any]:
-    return {**wanted, "order": split.order, "groups": split.groups, "threshold": split.threshold}
+def _exclude(kept: Kept, without: Exclusion) -> dict[str, Any]:
+    """Take out what is tested on elsewhere; returns the step for the funnel."""
+    before = kept.spool.alive.copy()
+    step = without.apply(kept.spool)
+    _log_dropped(kept, step["name"], (before & ~kept.spool.alive).nonzero()[0])
+    return step
+
+
+def _split_step(kept: Kept, side: Any, split: r.Split, wanted: dict[str, int]) -> dict[str, Any]:
+    """The split as a step of the funnel; it drops the rows for which no side has room."""
+    alive = kept.spool.alive
+    gone = (alive & (side == OUT)).nonzero()[0]
+    _log_dropped(kept, "split", gone)
+    return {
+        "name": "split",
+        "params": {**wanted, "order": split.order, "groups": split.groups, "threshold": split.threshold},
+        "rows_in": int(alive.sum()),
+        "rows_out": int(alive.sum()) - len(gone),
+        "dropped": [example(kept.spool.row(int(i))) for i in gone[:EXAMPLES]],
+    }
+
+
+def _log_dropped(kept: Kept, name: str, places: Any) -> None:
+    if kept.rejections.log is not None:
+        kept.rejections.log.dropped(name, (row.id for row in kept.spool.rows(int(i) for i in places)))
 
 
 def _leaks(spool: Spool, side: Any, threshold: float) -> dict[str, int]:
@@ -137,8 +162,10 @@ def write_records(path: Path, rows: Iterable[dict[str, str]]) -> None:
 
 
 def _write_rejected(out: Path, rejections: Rejections) -> None:
-    if rejections.total:
-        write_jsonl(out / "rejected.jsonl", ({"line": row.line, "reason": row.reason, "text": row.text} for row in rejections.examples))
+    if rejections.log is not None:
+        rejections.log.write(out / "rejected.jsonl")
+    elif rejections.total:
+        write_jsonl(out / "rejected.jsonl", (rejected_row(row) for row in rejections.examples))
 
 
 def unique_ids() -> Callable[[Iterable[Record]], Iterator[dict[str, str]]]:

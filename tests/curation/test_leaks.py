@@ -134,3 +134,11 @@ def test_keys_and_hashes() -> None:
 def test_components() -> None:
     assert components(6, [(0, 2), (2, 4)], [(1, 5)]).tolist() == [0, 1, 0, 3, 0, 1]
     assert np.array_equal(components(3), [0, 1, 2])
+
+
+def test_an_empty_file_has_no_rows_and_a_missing_one_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    full, empty = write(tmp_path / "train.jsonl", rows(3)), write(tmp_path / "valid.jsonl", [])
+    for names in ([full, empty], [empty, full], [empty, empty]):
+        assert main(["leaks", *map(str, names)]) == 0
+        assert f"{empty} (0 rows)" in capsys.readouterr().out
+    assert main(["leaks", str(full), str(tmp_path / "none.jsonl")]) == 2

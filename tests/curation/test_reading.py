@@ -279,7 +279,7 @@ def test_every_rejected_row_is_written_on_request(tmp_path: Path) -> None:
     curate(path, out=tmp_path / "out", max_bad_share=1)
     assert len(read(tmp_path / "out" / "rejected.jsonl")) == 20
     curate(path, out=tmp_path / "out", max_bad_share=1, keep_rejected=True)
-    assert len(read(tmp_path / "out" / "rejected.jsonl")) == 40
+    assert sum("line" in row for row in read(tmp_path / "out" / "rejected.jsonl")) == 40
 
 
 def test_no_row_of_a_thousand_is_one(tmp_path: Path) -> None:

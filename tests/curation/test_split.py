@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.curation import curate
+from ftlib.curation import curate, funnel_text
 from ftlib.curation.near import jaccard, word_set
 from ftlib.errors import DataError, ProfileError
 from tests.curation.helpers import read, rows, write
@@ -105,6 +106,38 @@ def test_a_failed_curation_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
 
 
+def test_every_row_read_is_kept_or_stands_in_the_funnel_and_the_log(tmp_path: Path) -> None:
+    made = rows(30)
+    twice = [{**made[0], "uid": "same pair"}, {**made[1], "uid": "same content", "title": "another\n\x1b[31m title " + "x" * 90}]
+    near = {**made[2], "uid": "near", "title": "near", "content": made[2]["content"] + " more"}
+    path = write(tmp_path / "a.jsonl", [*made, *twice, near, {"uid": "bare", "title": "", "content": "some"}, b"{"])
+    alike = "{deduplicate: {by: pair}}, {deduplicate: {by: content}}, {deduplicate: {by: near}}"
+    (tmp_path / "r.yaml").write_text(f"steps: [drop_missing, {alike}, {{split: {{train: 20, valid: 2, test: 3}}}}]")
+    funnel = curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out", max_bad_share=0.1, keep_rejected=True)
+    assert funnel["dropped"] == {"drop_missing": 1, "deduplicate": 1, "deduplicate 2": 1, "deduplicate 3": 1, "split": 5}
+    assert funnel["rows_kept"] == 25
+    assert funnel["rows_read"] == 35 == 25 + sum(funnel["rejected"].values()) + sum(funnel["dropped"].values())
+    log = read(tmp_path / "out" / "rejected.jsonl")
+    assert [row for row in log if "line" in row] == [{"line": 35, "reason": "not JSON", "text": "{"}]
+    reasons = {row["id"]: row["reason"] for row in log if "id" in row}
+    assert [reasons.get(name) for name in ("bare", "same pair", "same content", "near")] == [
+        "step: drop_missing", "step: deduplicate", "step: deduplicate 2", "step: deduplicate 3",
+    ]  # fmt: skip
+    kept = {row["id"] for side in sides(tmp_path / "out").values() for row in side}
+    assert {row["uid"] for row in made} - kept == {name for name, reason in reasons.items() if reason == "step: split"}
+    lines = funnel_text(funnel).splitlines()
+    examples = funnel["steps"][-1]["dropped"]
+    assert len(examples) == 3
+    assert all(any(line[6:40] == row["title"][:34] for line in lines) for row in examples)
+    assert "      (no title) bare" in lines
+    (long,) = (line for line in lines if line.startswith("      another"))
+    assert long.startswith("      another \u241b[31m title xxx")
+    assert len(long) == 66
+    assert json.loads((tmp_path / "out" / "funnel.json").read_text())["rows_kept"] == 25
+    curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out", max_bad_share=0.1)
+    assert len(read(tmp_path / "out" / "rejected.jsonl")) == 1
+
+
 WORD = st.sampled_from([f"word{n}" for n in range(40)])
 TEXT = st.one_of(st.just(""), st.none(), st.lists(WORD, min_size=1, max_size=12).map(" ".join))
 GOOD = st.fixed_dictionaries({"title": TEXT, "content": TEXT}, optional={"uid": st.text(max_size=4)}).map(lambda row: json.dumps(row).encode())
@@ -146,7 +179,11 @@ def test_rows_read_are_rows_kept_and_rows_rejected_and_the_split_is_disjoint(lin
         rejected = sum(funnel["rejected"].values())
         assert funnel["rows_read"] == len(lines) + 1
         assert funnel["steps"][0]["rows_in"] == funnel["rows_read"] - rejected
-        assert rejected == (len(read(out / "o" / "rejected.jsonl")) if rejected else 0)
+        dropped = funnel["dropped"]
+        assert funnel["rows_read"] == funnel["rows_kept"] + rejected + sum(dropped.values())
+        assert list(dropped.values()) == [step["rows_in"] - step["rows_out"] for step in funnel["steps"]]
+        log = read(out / "o" / "rejected.jsonl") if rejected or any(dropped.values()) else []
+        assert Counter(row["reason"] for row in log) == Counter(funnel["rejected"]) + Counter({f"step: {name}": n for name, n in dropped.items()})
         for before, after in itertools.pairwise(funnel["steps"]):
             assert before["rows_out"] == after["rows_in"]
         made = sides(out / "o")
