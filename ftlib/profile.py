@@ -378,6 +378,8 @@ def check_profile(profile: Profile, where: str) -> None:
     for key, size in (("train", profile.data.train), ("valid", profile.data.valid), ("test", profile.data.test)):
         if size is not None and (size < 0 or (isinstance(size, float) and size >= 1 and size != int(size))):
             raise ProfileError(f"{where}: data.{key} is {size}; give a number of rows, or a share between 0 and 1.")
+    if profile.data.test == 0:
+        raise ProfileError(f"{where}: data.test is 0, and a comparison needs test rows; ask for 100 or more.")
     if profile.budget_usd < 0:
         raise ProfileError(f"{where}: budget_usd is {profile.budget_usd}; it cannot be negative.")
 

@@ -31,6 +31,7 @@ def test_every_built_in_profile_loads_and_survives_being_written(name: str, tmp_
         ("name=../../etc", "names a folder"),
         ("contestants.tiny-llama.name=curated", "not be one of"),
         ("data.test=1.5", "data.test is 1.5"),
+        ("data.test=0", "a comparison needs test rows"),
         ("budget_usd=-1", "cannot be negative"),
         ("evaluation.judge.model=x", r"evaluation\.judge: missing key provider"),
         ("data.train", "write it as key=value"),

@@ -87,7 +87,7 @@ def _choose(material: Material, found: Mapping[str, SystemCost], volume: int) ->
     else:
         same = {round(total, 6) for other in good if (total := found[other].paid(volume) if unpriced else found[other].total(volume)) is not None}
         least = "and all of them cost the same, so the one with the best figure is taken" if len(same) == 1 else f"and {name} costs the least"
-        why = f"{listed(good)} cannot be told apart in quality, {least}."
+        why = f"{listed(good[1:])} cannot be told apart in quality from {good[0]}, the best, {least}."
     if unpriced:
         why += (
             f" Counted is money charged, because an hour of the machine of {listed(unpriced)} has no price here ({found[unpriced[0]].hour_price.na})."

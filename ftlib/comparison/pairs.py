@@ -32,6 +32,13 @@ def significant(row: dict[str, Any]) -> bool:
     return holm_p(row) < ALPHA and not row["low"] <= 0 <= row["high"]
 
 
+def corrected(row: dict[str, Any]) -> str:
+    """What to add where the interval alone leaves out 0 and the test over all pairs does not hold; else nothing."""
+    if significant(row) or row["low"] <= 0 <= row["high"]:
+        return ""
+    return f"; its interval leaves out 0, but over all pairs tested p is {holm_p(row):.2g} after Holm"
+
+
 def difference(material: Material, a: str, b: str | None, metric: str | None = None, *, why: str = "this pair was not tested") -> Figure:
     """a minus b as a figure with interval and mark."""
     unit = unit_of(material, metric)

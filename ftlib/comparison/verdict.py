@@ -16,7 +16,7 @@ from typing import Any
 
 from ftlib.comparison.choice import Choice, worse_by
 from ftlib.comparison.load import TRIVIAL, Material, label
-from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, significant, unit_of
+from ftlib.comparison.pairs import better_is_higher, corrected, difference, pair, ranked, significant, unit_of
 from ftlib.comparison.table import Figure, listed
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
@@ -102,9 +102,9 @@ def _finding(material: Material, name: str) -> Finding:
             return Finding(
                 name,
                 "too few items to tell",
-                f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having.",
+                f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having{corrected(row)}.",
             )
-        return Finding(name, "do not fine-tune", f"Its base is as good: the difference is {gain} {unit}, no gain worth having.")
+        return Finding(name, "do not fine-tune", f"No gain over its base worth having: the difference is {gain} {unit}{corrected(row)}.")
     rivals = untrained_as_good(material, tuned)
     if rivals:
         worst = [f"{label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
@@ -166,7 +166,9 @@ def _between(material: Material) -> list[str]:
                 row = _oriented(material, row)
                 sentences.append(f"{a} beats {b} by {Figure(row['difference'], low=row['low'], high=row['high']).text()} {unit}.")
             else:
-                sentences.append(f"{a} and {b} cannot be told apart on {row['n']} items ({difference(material, a, b).text()} {unit}).")
+                sentences.append(
+                    f"{a} and {b} cannot be told apart on {row['n']} items ({difference(material, a, b).text()} {unit}{corrected(row)})."
+                )
     trivial = [name for name in ranked(material) if name in TRIVIAL]
     if tuned and trivial and pair(material, tuned[0], trivial[0]):
         sentences.append(_against(material, tuned[0], trivial[0], unit))
