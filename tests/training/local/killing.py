@@ -46,13 +46,15 @@ def in_child(work: Callable[[], Any], said: Path | None = None) -> int:
             os.dup2(handle, 2)
         import logging
 
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
+        logging.basicConfig(level=logging.INFO, stream=open(2, "w", closefd=False), force=True)  # sys.stderr is pytest's own
+        logging.getLogger("ftlib").setLevel(logging.INFO)
+        logging.getLogger("ftlib").propagate = True
         work()
         code = 0
     except BaseException:
         import traceback
 
-        traceback.print_exc()
+        traceback.print_exc(file=open(2, "w", closefd=False))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
