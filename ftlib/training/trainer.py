@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ftlib.errors import ProfileError
 from ftlib.formatting.task import Prompt
-from ftlib.profile import Contestant
+from ftlib.profile import Contestant, load_profile
 from ftlib.runs import Run
 
 Finish = Literal["stop", "length", "refusal", "filtered", "error"]
@@ -90,3 +91,15 @@ def trainer_for(run: Run, contestant: Contestant) -> Trainer:
     from ftlib.training.hosted.trainer import HostedTrainer
 
     return HostedTrainer(run, contestant)
+
+
+def contestant_name(profile: str, contestant: str, trainer: Literal["local", "hosted"]) -> str:
+    """The contestant asked for, or the profile's first of that trainer. Raises ProfileError where there is none."""
+    names = [c.name for c in load_profile(profile).contestants if c.trainer == trainer]
+    if contestant and contestant in names:
+        return contestant
+    if contestant or not names:
+        asked = f"{contestant!r} is no {trainer} contestant of {profile}" if contestant else f"{profile} has no {trainer} contestant"
+        elsewhere = "Notebook 04 trains hosted ones." if trainer == "local" else "Notebook 03 trains local ones."
+        raise ProfileError(f"{asked}; there are: {', '.join(names) or 'none'}. {elsewhere}")
+    return names[0]

@@ -6,25 +6,18 @@ import io
 import json
 from typing import Any
 
-from ftlib.errors import ProfileError
 from ftlib.files import read_json
 from ftlib.formatting.task import load_task
-from ftlib.profile import load_profile
 from ftlib.runs import Run
 from ftlib.training.hosted.trainer import HostedTrainer
+from ftlib.training.trainer import contestant_name
 
 Json = dict[str, Any]
 
 
 def hosted_name(profile: str, contestant: str) -> str:
     """The contestant asked for, or the profile's first hosted one. Raises ProfileError where there is none."""
-    names = [c.name for c in load_profile(profile).contestants if c.trainer == "hosted"]
-    if contestant and contestant in names:
-        return contestant
-    if contestant or not names:
-        asked = f"{contestant!r} is no hosted contestant of {profile}" if contestant else f"{profile} has no hosted contestant"
-        raise ProfileError(f"{asked}; there are: {', '.join(names) or 'none'}. Notebook 03 trains local ones.")
-    return names[0]
+    return contestant_name(profile, contestant, "hosted")
 
 
 def is_dry(trainer: HostedTrainer, dry_run: bool) -> bool:

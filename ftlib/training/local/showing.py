@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from ftlib.errors import ProfileError
 from ftlib.files import read_json, read_jsonl
 from ftlib.formatting.task import load_task
-from ftlib.profile import load_profile
 from ftlib.runs import Run
 from ftlib.training.local.trainer import LocalTrainer
+from ftlib.training.trainer import contestant_name
 
 Json = dict[str, Any]
 GIB = 1024**3
@@ -18,13 +17,7 @@ GIB = 1024**3
 
 def local_name(profile: str, contestant: str) -> str:
     """The contestant asked for, or the profile's first local one. Raises ProfileError where there is none."""
-    names = [c.name for c in load_profile(profile).contestants if c.trainer == "local"]
-    if contestant and contestant in names:
-        return contestant
-    if contestant or not names:
-        asked = f"{contestant!r} is no local contestant of {profile}" if contestant else f"{profile} has no local contestant"
-        raise ProfileError(f"{asked}; there are: {', '.join(names) or 'none'}. Notebook 04 trains hosted ones.")
-    return names[0]
+    return contestant_name(profile, contestant, "local")
 
 
 def plan(trainer: LocalTrainer) -> None:
