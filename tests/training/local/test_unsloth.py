@@ -37,9 +37,7 @@ nats = {state: sum(f.nats for f in likelihood_batch(loaded, micro.examples(6, 80
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("unsloth") is None and not os.environ.get("FTLIB_NEEDS_UNSLOTH"), reason="Unsloth is not installed here"
-)
+@pytest.mark.skipif(importlib.util.find_spec("unsloth") is None and not os.environ.get("FTLIB_NEEDS_UNSLOTH"), reason="Unsloth is not installed here")
 def test_unsloth_loads_wraps_trains_and_answers(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WORK, str(micro.model()), str(tmp_path / "out")]
     environment = {**os.environ, "UNSLOTH_FORCE_CPU": "1", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
