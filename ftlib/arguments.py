@@ -166,6 +166,8 @@ def _evaluation(commands: Any) -> None:
     sub.add_argument("--seed", type=int, default=42)
     sub.add_argument("--resamples", type=int, default=10_000)
     sub.add_argument("--train", type=Path, help="the training file, for the memorisation flag")
+    sub.add_argument("--language", default="en", help="of the answers, as a code of two letters")
+    sub.add_argument("--embedding", metavar="MODEL", help="a sentence-embedding model, for semantic similarity")
     sub.add_argument("--out", type=Path, help="write the per-item table here")
     sub = _add(
         commands, "judge", "let a model compare the answers of a run pairwise", "judge results/demo --provider openai --model MODEL --pairs 100"

@@ -144,6 +144,8 @@ def score(args: argparse.Namespace) -> Outcome:
         seed=args.seed,
         resamples=args.resamples,
         train=args.train,
+        language=args.language,
+        embedding=args.embedding,
         out=args.out,
     )
     return Outcome(found, scores_text(found))

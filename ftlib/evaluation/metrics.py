@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ftlib.errors import ProfileError
 from ftlib.evaluation import chrf, rouge
 from ftlib.evaluation.items import Given, Item
-from ftlib.evaluation.words import SIGNATURES, TOKENIZERS, content_words, unicode_words
+from ftlib.evaluation.words import TOKENIZERS, content_words, unicode_words
+from ftlib.evaluation.words import signature as words_signature
 from ftlib.profile import nearest
 
 Floats = NDArray[np.float64]
@@ -57,14 +58,17 @@ def ratio(sums: Floats) -> Floats:
     return result
 
 
-ROUGES = {f"{name}{suffix}": tokenizer for tokenizer, suffix in (("unicode", ""), ("google", "_google")) for name in rouge.ORDERS}
+SUFFIXES = {"unicode": "", "google": "_google", "stem": "_stem"}
+ROUGES = {f"{name}{suffix}": tokenizer for tokenizer, suffix in SUFFIXES.items() for name in rouge.ORDERS}
 NAMES = [*ROUGES, "chrf", "length_ratio", "title_faithfulness", "semantic"]
 
 
 def check_names(names: Sequence[str], primary: str, *, embedded: bool = False) -> None:
     """Raises ProfileError with the nearest valid name; ``embedded`` tells that semantic similarity was measured."""
     if "semantic" in names and not embedded:
-        raise ProfileError("The metric semantic needs a sentence-embedding model: name one as evaluation.embedding in a profile, or leave it out.")
+        raise ProfileError(
+            "The metric semantic needs a sentence-embedding model: name one with --embedding (in a profile: evaluation.embedding), or leave it out."
+        )
     for name in names:
         if name not in NAMES:
             raise ProfileError(f"There is no metric {name!r}{nearest(name, NAMES)}.")
@@ -101,7 +105,7 @@ def measure(
 def _rouges(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], names: Sequence[str], tokenizer: str, failed: float) -> dict[str, Metric]:
     split = TOKENIZERS[tokenizer]
     expected = [split(item.reference) for item in items]
-    signature = f"tok:{SIGNATURES[tokenizer]}|stem:no|rapidfuzz:{rapidfuzz.__version__}"
+    signature = f"{words_signature(tokenizer)}|rapidfuzz:{rapidfuzz.__version__}"
     made = {}
     for name in names:
         for part, what in (("", "F1"), ("_precision", "P"), ("_recall", "R")):
@@ -133,7 +137,7 @@ def _chrf(items: Sequence[Item], answers: Mapping[str, Sequence[Given]]) -> Metr
 
 
 def _lengths(items: Sequence[Item], answers: Mapping[str, Sequence[Given]]) -> Metric:
-    metric = Metric("length_ratio", f"words of answers / words of references|tok:{SIGNATURES['unicode']}", "ratio", None, ratio)
+    metric = Metric("length_ratio", f"words of answers / words of references|{words_signature('unicode')}", "ratio", None, ratio)
     below = np.array([len(unicode_words(item.reference)) for item in items], dtype=np.float64)
     for system, given in answers.items():
         above = np.array([0 if a.failed else len(unicode_words(a.text or "")) for a in given], dtype=np.float64)
@@ -142,7 +146,7 @@ def _lengths(items: Sequence[Item], answers: Mapping[str, Sequence[Given]]) -> M
 
 
 def _faithfulness(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], failed: float, language: str) -> Metric:
-    signature = f"share of the title's content words and numbers|tok:{SIGNATURES['unicode']}|stop:{language}.1"
+    signature = f"share of the title's content words and numbers|{words_signature('unicode')}|stop:{language}.1"
     metric = Metric("title_faithfulness", signature, "percent", True, ratio)
     titles = [content_words(item.title or "", language) for item in items]
     for system, given in answers.items():

@@ -22,6 +22,8 @@ def score_files(
     seed: int = 42,
     resamples: int = 10_000,
     train: Path | str | None = None,
+    language: str = "en",
+    embedding: str | None = None,
     out: Path | str | None = None,
 ) -> dict[str, Any]:
     """Score files of answers, one a system, against one file of references.
@@ -29,24 +31,28 @@ def score_files(
     Args:
         references: lines ``{id, title?, reference}``.
         answers: files of lines ``{id, answer, ...}``; a system is named after its file.
-        metrics: names (the default ones where None); primary must be among them.
+        metrics: names (the default ones where None); primary is added where it is not among them.
         resamples: of the bootstrap and of the permutation test.
         train: the training file in any of our formats, for the memorised flag.
+        language: of the answers, for content words and the wrong_language flag.
+        embedding: a sentence-embedding model (folder or hub id), which adds the metric ``semantic``.
         out: where to write the per-item table (JSON lines).
 
     Returns the summary: systems, pairs, mcnemar, smallest_difference, settings. Raises DataError (file, line, field; ids
     that do not match) and ProfileError (a metric that does not exist).
     """
+    from ftlib.evaluation.metrics import check_names
     from ftlib.evaluation.score import Settings, item_rows, score
+    from ftlib.evaluation.semantic import semantic
 
-    names = [*(metrics or METRICS)]
-    if metrics and primary not in names:
-        names.append(primary)
+    names = [*dict.fromkeys([*(metrics or METRICS), primary, *(["semantic"] if embedding else [])])]
+    check_names(names, primary, embedded=embedding is not None)
     items = read_references(Path(references))
     files = name_systems([Path(path) for path in answers])
     given = {name: match(items, read_answers(path), str(path)) for name, path in files.items()}
-    settings = Settings(names, primary, seed, resamples)
-    scored = score(items, given, settings, training=training_texts(Path(train)) if train else None)
+    settings = Settings(names, primary, seed, resamples, language=language)
+    more = semantic(items, given, embedding, settings.failed_score) if embedding else {}
+    scored = score(items, given, settings, training=training_texts(Path(train)) if train else None, more=more)
     summary = scored.summary
     summary["test_hash"] = sha256_file(references)
     summary["settings"]["answers"] = {name: {"file": str(path), "sha256": sha256_file(path)} for name, path in files.items()}
@@ -98,6 +104,10 @@ def scores_text(found: dict[str, Any]) -> str:
     for system, data in found["systems"].items():
         seen = [f"{kind} {100 * rate['rate']:.0f} % ({rate['count']})" for kind, rate in data["flags"].items() if rate["count"]]
         lines.append(f"  {system}: {', '.join(seen) or 'none'}")
+    unknown = {
+        name.removeprefix("flags."): why for data in found["systems"].values() for name, why in data["na"].items() if name.startswith("flags.")
+    }
+    lines += [f"  not looked for: {name} ({why})" for name, why in unknown.items()]
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from ftlib.evaluation.flags import KINDS, LIMITS, find_flags
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.metrics import Metric, check_names, measure
 from ftlib.evaluation.similar import THRESHOLD, clusters
+from ftlib.evaluation.words import function_words
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def score(
     found = analysis.resample(metrics, labels, settings.resamples, settings.seed)
     titled, trained = any(item.title for item in items), training is not None
     flags, openings = find_flags(items, dict(answers), prompts=prompts, language=settings.language, training=training)
-    kinds = [kind for kind in KINDS if not (kind == "memorised" and not trained) and not (kind == "nothing_of_title" and not titled)]
+    judged = {"memorised": trained, "nothing_of_title": titled, "wrong_language": settings.language in function_words()}
+    kinds = [kind for kind in KINDS if judged.get(kind, True)]
     systems: dict[str, Any] = {}
     for name, given in answers.items():
         shown, na = analysis.system_metrics(name, metrics, found)
@@ -81,7 +83,7 @@ def score(
         "n": len(items),
         "primary": settings.primary,
         "settings": {
-            "metrics": list(settings.metrics),
+            "metrics": list(dict.fromkeys([*settings.metrics, *(name for name in metrics if name == "semantic")])),
             "seed": settings.seed,
             "resamples": settings.resamples,
             "failed_score": settings.failed_score,
@@ -105,6 +107,7 @@ def _why_unknown(kind: str) -> str:
         "memorised": "no training file was given",
         "nothing_of_title": "the items have no titles",
         "cut": "the answers do not say how they ended",
+        "wrong_language": "there is no list of function words for this language",
     }[kind]
 
 

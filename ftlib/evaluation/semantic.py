@@ -24,13 +24,13 @@ def embed(texts: Sequence[str], model: str, batch: int = 32) -> tuple[Floats, st
         import torch
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
-        raise MissingExtra(f"Semantic similarity needs {error.name}; pip install 'ftlib[training]', or leave evaluation.embedding out.") from error
+        raise MissingExtra(f"Semantic similarity needs {error.name}; pip install 'ftlib[training]', or leave the embedding model out.") from error
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
         network: Any = AutoModel.from_pretrained(model, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise Refused(
-            f"evaluation.embedding: {model} cannot be loaded ({str(error).splitlines()[0]}); give a folder or a hub id, or leave it out."
+            f"The embedding model {model} cannot be loaded ({str(error).splitlines()[0]}); give a folder or a hub id, or leave it out."
         ) from None
     revision = sha256_file(Path(model))[:12] if Path(model).is_dir() else str(getattr(network.config, "_commit_hash", None))
     found = []

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
-from importlib import resources
+from functools import cache, lru_cache
+from importlib import metadata, resources
 from typing import Any
 
 import regex
 import yaml
+
+from ftlib.errors import MissingExtra
 
 Tokenizer = Callable[[str], list[str]]
 _ASCII = re.compile(r"[a-z0-9]+")
@@ -39,8 +41,38 @@ def google_words(text: str) -> list[str]:
     return _ASCII.findall(text.lower())
 
 
-TOKENIZERS: dict[str, Tokenizer] = {"unicode": unicode_words, "google": google_words}
-SIGNATURES = {"unicode": "unicode.1", "google": "rouge_score.0.1.2"}
+def stemmed_words(text: str) -> list[str]:
+    """Words as ``rouge_score`` 0.1.2 makes them with ``use_stemmer``: those of four letters and more lose their English endings (Porter)."""
+    return [_stem(word) if len(word) > 3 else word for word in google_words(text)]
+
+
+@lru_cache(maxsize=1 << 17)
+def _stem(word: str) -> str:
+    stem: str = _porter().stem(word)
+    return stem
+
+
+@cache
+def _porter() -> Any:
+    """NLTK's Porter stemmer, which ``rouge_score`` uses too. Raises MissingExtra."""
+    try:
+        from nltk.stem.porter import PorterStemmer
+    except ImportError as error:
+        raise MissingExtra("ROUGE with stems needs nltk; pip install nltk, or leave the metrics that end in _stem out.") from error
+    return PorterStemmer()
+
+
+TOKENIZERS: dict[str, Tokenizer] = {"unicode": unicode_words, "google": google_words, "stem": stemmed_words}
+
+
+def signature(tokenizer: str) -> str:
+    """How a tokenizer of ``TOKENIZERS`` makes words: its name and version, and its stemmer. Raises MissingExtra."""
+    if tokenizer == "unicode":
+        return "tok:unicode.1|stem:no"
+    if tokenizer == "google":
+        return "tok:rouge_score.0.1.2|stem:no"
+    _porter()
+    return f"tok:rouge_score.0.1.2|stem:porter.nltk.{metadata.version('nltk')}"
 
 
 @cache

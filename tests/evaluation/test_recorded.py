@@ -58,6 +58,43 @@ def test_a_seed_gives_the_same_figures_again(files):
     assert score_files(files["references"], [files["good"], files["bad"]], resamples=200, seed=8)["pairs"] != once["pairs"]
 
 
+def test_another_language_is_judged_by_its_own_words(files, capsys):
+    """A Portuguese text is wrong where English was asked for, right where Portuguese was; for a language without a list it is not known."""
+    text = "O candeeiro de carvalho não precisa de mais que uma tomada, e é feito à mão para a sua casa."
+    write_jsonl(files["good"], [{"id": str(i), "answer": f"{text} {i}"} for i in range(6)])
+
+    def flags(language: str) -> dict[str, object]:
+        assert main(["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--language", language, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["systems"]["good"]
+
+    assert flags("en")["flags"]["wrong_language"]["rate"] == 1
+    assert flags("pt")["flags"]["wrong_language"]["rate"] == 0
+    assert "stop:pt" in flags("pt")["metrics"]["title_faithfulness"]["signature"]
+    unknown = flags("xx")
+    assert "wrong_language" not in unknown["flags"]
+    assert "no list of function words" in unknown["na"]["flags.wrong_language"]
+
+
+def test_a_primary_metric_of_ones_own_and_stems(files, capsys):
+    found = score_files(files["references"], [files["good"]], primary="rouge1_stem", resamples=50)
+    assert found["systems"]["good"]["metrics"]["rouge1_stem"]["signature"].startswith("rouge1-F1|tok:rouge_score.0.1.2|stem:porter")
+    assert "stem:no" in found["systems"]["good"]["metrics"]["length_ratio"]["signature"]
+    assert "not looked for: memorised (no training file was given)" in scores_text(found)
+    assert main(["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--primary", "semantic"]) == 2
+    assert "--embedding" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_semantic_similarity_from_the_command_line(files, tiny_encoder, capsys):
+    arguments = ["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--resamples", "50", "--json"]
+    assert main([*arguments, "--embedding", str(tiny_encoder), "--primary", "semantic"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["systems"]["good"]["metrics"]["semantic"]["signature"].startswith(f"cosine|model:{tiny_encoder}|revision:")
+    assert found["primary"] == "semantic"
+    assert main([*arguments, "--embedding", str(tiny_encoder / "nothing")]) == 2
+    assert "cannot be loaded" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shape", ["content", "output", "messages"])
 def test_memorised_from_any_training_file(files, shape):
     text = " ".join(f"word{i}" for i in range(30))

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
+from ftlib.errors import MissingExtra
 from ftlib.evaluation.rouge import ORDERS, common_subsequence, rouge
-from ftlib.evaluation.words import google_words, unicode_words
+from ftlib.evaluation.words import _porter, google_words, signature, stemmed_words, unicode_words
 
 SCORER = rouge_scorer.RougeScorer(list(ORDERS))
 TEXTS = st.text(alphabet=st.sampled_from("abc AB12 .,'-\nßñ中"), max_size=60) | st.text(max_size=40)
 
 
+STEMMING = rouge_scorer.RougeScorer(list(ORDERS), use_stemmer=True)
+ENDINGS = """Flies dies mules denied died agreed owned humbled sized meeting stating siezing itemization sensational traditional
+    reference colonizer plotted skies 2nd running-shoes l'été sky a"""
+ENGLISH = st.lists(st.sampled_from(ENDINGS.split()), max_size=20).map(" ".join)
+
+
 def assert_equal_to_google(answer: str, reference: str) -> None:
-    theirs = SCORER.score(reference, answer)
-    for name, ours in zip(ORDERS, rouge(google_words(answer), google_words(reference)), strict=True):
-        assert ours == pytest.approx([100 * value for value in theirs[name]], abs=1e-9), (name, answer, reference)
+    for split, scorer in ((google_words, SCORER), (stemmed_words, STEMMING)):
+        theirs = scorer.score(reference, answer)
+        for name, ours in zip(ORDERS, rouge(split(answer), split(reference)), strict=True):
+            assert ours == pytest.approx([100 * value for value in theirs[name]], abs=1e-9), (name, answer, reference)
 
 
-@given(TEXTS, TEXTS)
+@given(TEXTS | ENGLISH, TEXTS | ENGLISH)
 @settings(deadline=None, max_examples=300)
 def test_google_mode_equals_rouge_score(answer, reference):
     assert_equal_to_google(answer, reference)
@@ -33,6 +42,19 @@ def test_google_mode_equals_rouge_score_on_long_texts():
     words = [f"w{i}" for i in range(80)]
     for _ in range(100):
         assert_equal_to_google(" ".join(rng.choices(words, k=rng.randint(1, 200))), " ".join(rng.choices(words, k=rng.randint(1, 200))))
+
+
+def test_stems_are_those_of_rouge_scores_own_test():
+    assert stemmed_words("the friends had a meeting") == ["the", "friend", "had", "a", "meet"]
+    assert signature("stem").startswith("tok:rouge_score.0.1.2|stem:porter.nltk.")
+
+
+def test_stems_without_nltk_are_refused_in_one_sentence(monkeypatch):
+    _porter.cache_clear()
+    monkeypatch.setitem(sys.modules, "nltk.stem.porter", None)
+    with pytest.raises(MissingExtra, match="pip install nltk"):
+        signature("stem")
+    _porter.cache_clear()
 
 
 def test_rouge_scores_own_examples():

@@ -128,22 +128,6 @@ def test_seeds_of_one_model_are_a_group(make_run):
     assert (group["seeds"], group["mean"], group["sd"], group["low"], group["high"]) == ([1, 2, 3], 12, 2, 10, 14)
 
 
-@pytest.fixture(scope="module")
-def tiny_encoder(tmp_path_factory):
-    """A BERT of a few thousand parameters, untrained."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("encoder")
-    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "lamp": 2, "chair": 3, "oak": 4}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
-    BertModel(BertConfig(vocab_size=5, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)).save_pretrained(folder)
-    return folder
-
-
 @pytest.mark.slow
 def test_semantic_similarity_of_equal_texts_is_100_and_names_its_model(tiny_encoder):
     from ftlib.evaluation.items import Given, Item
