@@ -28,6 +28,7 @@ COMMON = 64  # so many of them do not count for candidates,
 COMMON_FROM = 400  # if they stand there more often than this
 SMALL = 64  # a bucket up to this size is looked at together with all others
 LEADERS = 200  # rows of a larger one that are compared with all of its others
+SETS = 2000  # texts whose words are held at once, some 10 KB each
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -141,7 +142,7 @@ def near_pairs(
             a, b = (i, j) if i < j else (j, i)
             if (a, b) in found or (side is not None and side[a] == side[b]) or features.contents[a] == features.contents[b]:
                 continue
-            if len(sets) > 20_000:
+            if len(sets) > SETS:
                 sets.clear()
             for index in (a, b):
                 if index not in sets:

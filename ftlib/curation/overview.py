@@ -30,7 +30,7 @@ def tally(rows: Sequence[Record], tokens: TokenCounter) -> Tally:
     """Count the tokens of rows, all of whose texts are as they stand in the source."""
     full = [row for row in rows if row.title and row.content]
     tokens.fill(full)
-    counts = np.array([(row.title_tokens, row.content_tokens) for row in full], np.int64).reshape(-1, 2)
+    counts = np.array([[row.title_tokens for row in full], [row.content_tokens for row in full]], np.int64).T
     if len(full) == len(rows):
         return Tally(counts, 0, 0)
     return Tally(counts, len([row for row in rows if not row.title]), len([row for row in rows if not row.content]))

@@ -17,7 +17,7 @@ from ftlib.curation.parallel import cores
 from ftlib.curation.records import Record
 from ftlib.progress import bar
 
-BLOCK = 2048  # rows that are read back together
+BLOCK = 1024  # rows that are read back together
 FAR = 16 << 20  # bytes between the first and the last of them, above which they are read one by one
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ from typing import Any
 
 from ftlib.curation.records import UNCOUNTED, Record
 from ftlib.errors import ProfileError
-from ftlib.files import write_atomic
+from ftlib.files import write_atomic, write_json
 from ftlib.profile import nearest
 
 log = logging.getLogger("ftlib")
@@ -62,14 +63,9 @@ class TokenCounter:
 
     def __init__(self, encoding: str, *, fast: bool = True) -> None:
         self.encoding = encoding
-        self._fast: Any = None
-        self._reference: Any = new_encoding(encoding)
-        self.name = f"tiktoken {_version('tiktoken')}"
-        if fast:
-            expected = [len(self._reference.encode_ordinary(text)) for text in SELF_CHECK]
-            self._fast, self.name = _gigatoken(encoding, expected)
-        if self._fast is not None:
-            self._reference = None  # 80 MB
+        found: tuple[Any, str] = _gigatoken(encoding) if fast else (None, f"tiktoken {_version('tiktoken')}")
+        self._fast, self.name = found
+        self._reference: Any = new_encoding(encoding) if self._fast is None else None
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text; a special token's spelling in a text counts as the ordinary text that it is.
@@ -78,16 +74,15 @@ class TokenCounter:
         """
         if max(map(len, texts), default=0) > LONGEST:
             return [sum(self.count(pieces(text))) if len(text) > LONGEST else self.count([text])[0] for text in texts]
-        if self._fast is not None:
-            return _fast_counts(self._fast, list(texts))
-        encode = self._reference.encode_ordinary
-        return [len(encode(text)) for text in texts]
+        return _fast_counts(self._fast, list(texts)) if self._fast is not None else _reference_counts(self._reference, texts)
 
     def fill(self, records: Sequence[Record]) -> None:
         """Count the titles and contents that have no count yet."""
         titles = [row for row in records if row.title_tokens == UNCOUNTED]
         contents = [row for row in records if row.content_tokens == UNCOUNTED]
-        counts = self.count([row.title for row in titles] + [row.content for row in contents]) if titles or contents else []
+        if not titles and not contents:
+            return
+        counts = self.count([row.title for row in titles] + [row.content for row in contents])
         for row, count in zip(titles, counts, strict=False):
             row.title_tokens = count
         for row, count in zip(contents, counts[len(titles) :], strict=True):
@@ -154,7 +149,7 @@ def new_encoding(encoding: str) -> Any:
             os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
-def _gigatoken(encoding: str, expected: list[int]) -> tuple[Any, str]:
+def _gigatoken(encoding: str) -> tuple[Any, str]:
     """gigatoken's tokenizer, or None, and the name of what counts: it must count the self-check's texts as tiktoken does."""
     slow = f"tiktoken {_version('tiktoken')}"
     try:
@@ -166,10 +161,25 @@ def _gigatoken(encoding: str, expected: list[int]) -> tuple[Any, str]:
     name = f"gigatoken {_version('gigatoken')}"
     with ThreadPoolExecutor(1) as pool:  # each thread that counts keeps a cache of 50 MB; this one's goes with the thread
         counted = pool.submit(_fast_counts, fast, SELF_CHECK).result()
-    if counted != expected:
+    if counted != _expected(encoding):
         log.warning("%s does not count as tiktoken does; tiktoken counts.", name)
         return None, f"{slow} ({name} failed the self-check)"
     return fast, f"{name} (agrees with {slow} on {len(SELF_CHECK)} texts)"
+
+
+def _expected(encoding: str) -> list[int]:
+    """tiktoken's counts of the self-check's texts. Loading tiktoken takes a second and 130 MB, so each version of it is asked once."""
+    key = hashlib.sha256("\0".join([_version("tiktoken"), RANKS[encoding][1], *SELF_CHECK]).encode()).hexdigest()
+    path = ranks_file(encoding).parent / f"self-check-{key[:16]}.json"
+    if not path.is_file():
+        write_json(path, _reference_counts(new_encoding(encoding), SELF_CHECK))
+    counts: list[int] = json.loads(path.read_bytes())
+    return counts
+
+
+def _reference_counts(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """tiktoken's count of each text. To an array and not to a list: that is faster, and longer without the interpreter's lock."""
+    return [len(tokenizer.encode_to_numpy(text, disallowed_special=())) for text in texts]
 
 
 def _fast_counts(tokenizer: Any, texts: list[str]) -> list[int]:

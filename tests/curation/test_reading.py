@@ -9,10 +9,15 @@ import resource
 import sys
 import zipfile
 from pathlib import Path
+from unittest.mock import patch
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ftlib.curation import curate
+from ftlib.curation.jsonlines import RowParser, read_jsonl
 from ftlib.curation.records import Fields, Record, Rejected
 from ftlib.curation.source import Source, train_files
 from ftlib.errors import DataError
@@ -286,3 +291,46 @@ def test_no_row_of_a_thousand_is_one(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [b"nothing"] * 5000)
     with pytest.raises(DataError, match="cannot be read"):
         curate(path, out=tmp_path / "out", max_bad_share=0.5)
+
+
+ODD_LINES = [
+    b'{"uid": "1", "title": "A tent", "content": "It is \\"dry\\": yes"}',
+    b'{"uid": "", "title": "No id", "content": "x"}',
+    b'{"uid":"2","title":"B","content":"y","other":{"deep":[1,2]}}\r',
+    b'{"content": "z", "uid": "3", "title": "C", "title": "D"}',
+    b'{"uid" : "4", "title" : "C", "title": "spaced", "content": "z"}',
+    b'{"uid": "5", "title": "E", "content": "inside", "other": {"title": "F"}}',
+    b'{"uid": "6", "title": null, "content": "z"}',
+    b'{"uid": 7, "title": "G", "content": "a number as id"}',
+    b'{"uid": "8", "title": "H"}',
+    b'{"uid": "9", "title": "I", "content": "two"}{"uid": "10", "title": "J", "content": "on a line"}',
+    b'{"uid": "11", "title": "K", "content": "cut',
+    b'{"uid": "12", "title": "caf\xc3\xa9 \\u00e9", "content": "\\\\"}',
+    b'{"uid": "13", "title": "\xff", "content": "no UTF-8"}',
+    b'{"uid": "14", "title": "L", "content": "title\\": content\\""}',
+    b'{"title_tokens": 5, "uid": "15", "title": "M", "content": "counts of its own", "content_tokens": 6}',
+    b"",
+    b"   ",
+    b"[]",
+    b"}",
+    b"{",
+]
+
+
+@given(st.lists(st.sampled_from(ODD_LINES), max_size=12), st.sampled_from(["uid", None]), st.booleans())
+def test_blocks_are_read_as_line_by_line(lines: list[bytes], identity: str | None, ended: bool) -> None:
+    data = b"\n".join(lines) + (b"\n" if ended else b"")
+    fields = Fields(identity)
+    at_once = list(read_jsonl(io.BytesIO(data), fields))
+    with patch.object(RowParser, "block", return_value=None):
+        one_by_one = list(read_jsonl(io.BytesIO(data), fields))
+    assert [[msgspec.to_builtins(row) for row in batch.records] for batch in at_once] == [
+        [msgspec.to_builtins(row) for row in batch.records] for batch in one_by_one
+    ]
+    assert [batch.rejected for batch in at_once] == [batch.rejected for batch in one_by_one]
+
+
+def test_good_lines_take_the_fast_way() -> None:
+    data = b"\n".join(ODD_LINES[:3])
+    assert RowParser(Fields("uid")).block(data, 1, 3) is not None
+    assert RowParser(Fields("uid")).block(data + b"\n" + ODD_LINES[3], 1, 4) is None
