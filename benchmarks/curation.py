@@ -3,13 +3,15 @@
     python benchmarks/curation.py                  # 500,000 rows; some minutes
     python benchmarks/curation.py --parts scale default   # 100,000 to 2,250,000 rows, and `default` on the largest
 
-Each candidate runs in a process of its own and applies the rules of ``seed-readme`` with the token counts of the whole file:
+Each candidate runs in a process of its own and does the ``seed-readme`` recipe with the token counts of the whole file:
 
 * ``pandas``: what the original project did: read_json(lines=True), df.apply(len(enc.encode(...)))
 * ``datasets``: load_dataset("json"), map and filter with two processes
 * ``ours``: the fast tokenizer;  ``ours, tiktoken``: the reference alone;  ``ours, kept``: an overview of the kept rows only
+* ``ours, all``: as ``ours``, but every row that passes the rules is written, not the recipe's first 2,000
 
-The rows that each keeps must be the same. Wall seconds depend on what else the machine does, CPU seconds hardly.
+All must let the same number of rows pass, and the same first 2,000; ``ours, all`` shows that it is all the same rows. Wall seconds depend on what
+else the machine does, and CPU seconds too.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
+FIRST = 2_000  # rows that the recipe takes
+Passed = tuple[int, list[str]]  # how many rows pass the rules, and the ids of those that are handed on
 RULES = {"title": 40, "content": 400, "words": ("copyright", "author"), "tokens": 257}
 
 
@@ -36,7 +40,7 @@ def count_tokens(text: str) -> int:
     return len(tiktoken_encoding("o200k_base").encode(text, disallowed_special=()))
 
 
-def with_pandas(path: str, _: str) -> list[str]:
+def with_pandas(path: str, _: str) -> Passed:
     import pandas as pd
 
     df = pd.read_json(path, lines=True, dtype={"uid": str})
@@ -45,7 +49,7 @@ def with_pandas(path: str, _: str) -> list[str]:
     text = (df["title"] + "\n" + df["content"]).str.lower()
     words = text.str.contains(RULES["words"][0], regex=False) | text.str.contains(RULES["words"][1], regex=False)
     kept = df[(df["title"].str.len() > RULES["title"]) & (df["content"].str.len() > RULES["content"]) & words & (df["n"] >= RULES["tokens"])]
-    return [str(uid) for uid in kept["uid"]]
+    return len(kept), [str(uid) for uid in kept["uid"]]
 
 
 def _count_row(row: dict[str, Any]) -> dict[str, int]:
@@ -58,24 +62,25 @@ def _keep_row(row: dict[str, Any]) -> bool:
     return long and any(word in text for word in RULES["words"])
 
 
-def with_datasets(path: str, scratch: str) -> list[str]:
+def with_datasets(path: str, scratch: str) -> Passed:
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
     rows = load_dataset("json", data_files=path, split="train", cache_dir=scratch)
-    return list(rows.map(_count_row, num_proc=2).filter(_keep_row, num_proc=2)["uid"])
+    kept = list(rows.map(_count_row, num_proc=2).filter(_keep_row, num_proc=2)["uid"])
+    return len(kept), kept
 
 
-def ours(path: str, scratch: str, *, fast: bool = True, overview: str = "file", recipe: str = "seed-readme", all_kept: bool = True) -> list[str]:
-    """A curation; with ``all_kept`` every row that the recipe keeps is split up, so that it can be compared, else its own numbers."""
+def ours(path: str, scratch: str, *, fast: bool = True, overview: str = "file", recipe: str = "seed-readme", everything: bool = False) -> Passed:
+    """A curation; with ``everything`` all rows that pass are split up and written, else the recipe's own numbers."""
     from ftlib.curation.pipeline import Job
     from ftlib.curation.source import Source
     from ftlib.curation.work import curate_source
 
     out = Path(scratch) / "out"
-    sizes = {"train": 0.9, "valid": 0, "test": 0.1} if all_kept else {}
-    curate_source(Source(path), recipe, out, sizes, Job(fast=fast, overview=overview))
-    return sorted(json.loads(line)["id"] for name in ("train", "test") for line in (out / f"{name}.jsonl").open("rb"))
+    sizes = {"train": 0.9, "valid": 0, "test": 0.1} if everything else {}
+    funnel = curate_source(Source(path), recipe, out, sizes, Job(fast=fast, overview=overview))
+    return funnel["steps"][-1]["rows_in"], [json.loads(line)["id"] for name in ("train", "test") for line in (out / f"{name}.jsonl").open("rb")]
 
 
 CANDIDATES = {
@@ -84,8 +89,8 @@ CANDIDATES = {
     "ours": ours,
     "ours, tiktoken": lambda path, scratch: ours(path, scratch, fast=False),
     "ours, kept": lambda path, scratch: ours(path, scratch, overview="kept"),
-    "seed-readme": lambda path, scratch: ours(path, scratch, all_kept=False),
-    "default": lambda path, scratch: ours(path, scratch, recipe="default", all_kept=False),
+    "ours, all": lambda path, scratch: ours(path, scratch, everything=True),
+    "default": lambda path, scratch: ours(path, scratch, recipe="default"),
 }
 
 
@@ -134,8 +139,9 @@ def measure(name: str, path: Path, scratch: Path) -> dict[str, Any]:
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - started
-    made = {"wall_s": round(wall, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2), "peak_mb": max(answer["children_kb"], used.ru_maxrss) // 1024}
-    return {**made, "kept": answer["kept"], "hash": answer["hash"], "load": [round(x, 1) for x in os.getloadavg()]}
+    peak = max(answer.pop("children_kb"), used.ru_maxrss)
+    made = {"wall_s": round(wall, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2), "peak_mb": round(peak * 1024 / 1e6)}
+    return {**made, **answer, "load": [round(x, 1) for x in os.getloadavg()]}
 
 
 def candidate(name: str, path: str, scratch: str) -> None:
@@ -153,9 +159,9 @@ def candidate(name: str, path: str, scratch: str) -> None:
     if name == "limits":
         print(json.dumps(limits(path)))
         return
-    ids = sorted(CANDIDATES[name](path, scratch))
+    passed, ids = CANDIDATES[name](path, scratch)
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(json.dumps({"kept": len(ids), "hash": hash_json(ids), "children_kb": children}))
+    print(json.dumps({"passed": passed, "first": hash_json(ids[:FIRST]), "all": hash_json(sorted(ids)), "children_kb": children}))
 
 
 def main() -> None:
@@ -188,11 +194,13 @@ def compare(path: Path, rows: int) -> dict[str, Any]:
     """Ours beside the baselines on one file; all must keep the same rows."""
     apart("generate", str(path), str(rows))
     made: dict[str, Any] = {"rows": rows, "limit_s": apart("limits", str(path), "")}
-    for name in ("pandas", "datasets", "ours", "ours, tiktoken", "ours, kept"):
+    names = ("pandas", "datasets", "ours", "ours, tiktoken", "ours, kept", "ours, all")
+    for name in names:
         made[name] = measure(name, path, path.parent)
         print(name, made[name], flush=True)
-    hashes = {value["hash"] for name, value in made.items() if isinstance(value, dict) and "hash" in value}
-    assert len(hashes) == 1, f"the candidates keep different rows: {made}"
+    assert len({made[name]["passed"] for name in names}) == 1, f"the candidates let different numbers of rows pass: {made}"
+    assert len({made[name]["first"] for name in names[:-1]}) == 1, f"the candidates keep different rows first: {made}"
+    assert len({made[name]["all"] for name in ("pandas", "datasets", "ours, all")}) == 1, f"the candidates keep different rows: {made}"
     return made
 
 
@@ -202,7 +210,7 @@ def scale(path: Path, sizes: list[int], parts: list[str]) -> dict[str, Any]:
     for rows in sizes if "scale" in parts else sizes[-1:]:
         apart("generate", str(path), str(rows))
         if "scale" in parts:
-            used = measure("seed-readme", path, path.parent)
+            used = measure("ours", path, path.parent)
             made["scale"][str(rows)] = {**used, "cpu_us_per_row": round(1e6 * used["cpu_s"] / rows, 2)}
             print(rows, made["scale"][str(rows)], flush=True)
     if "default" in parts:
