@@ -29,9 +29,8 @@ class LocalTokens:
         from ftlib.training.local.rows import from_rows
 
         examples = from_rows(rows, "the training file")
-        prompts = self.template.encode([self.template.prompt(example.prompt) for example in examples])
-        answers = self.template.encode([example.answer for example in examples])
-        return [len(prompt) + len(answer) + 1 for prompt, answer in zip(prompts, answers, strict=True)]
+        made = self.template.rows([example.prompt for example in examples], [example.answer for example in examples])
+        return [len(prompt) + len(answer) for prompt, answer in made]
 
     def seen(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """What the model receives of a training row, as text: the part without loss, and the part that is learnt.

@@ -43,7 +43,7 @@ def answer_batch(
     started = time.perf_counter()
     template = loaded.template
     rendered = [template.prompt(messages) for messages in questions]
-    ids = template.encode(rendered)
+    ids = template.prompts(questions)
     width = max(map(len, ids))
     device = loaded.model.device
     tokens = torch.tensor([[template.pad_id] * (width - len(row)) + row for row in ids], device=device)
@@ -82,7 +82,7 @@ def _finished(loaded: Loaded, row: list[int], rendered: str, tokens_in: int, sto
 
 def by_length(loaded: Loaded, questions: Sequence[Sequence[Message]], batch: int) -> Iterator[list[int]]:
     """Positions of questions in batches of like length, longest first, so that little is padding and memory shows its worst at once."""
-    lengths = [len(row) for row in loaded.template.encode([loaded.template.prompt(q) for q in questions])]
+    lengths = [len(row) for row in loaded.template.prompts(questions)]
     order = sorted(range(len(questions)), key=lambda place: (-lengths[place], place))
     for start in range(0, len(order), batch):
         yield order[start : start + batch]

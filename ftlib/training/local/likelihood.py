@@ -18,9 +18,8 @@ def likelihood_batch(loaded: Loaded, examples: Sequence[Example], *, tuned: bool
     import torch
 
     template = loaded.template
-    prompts = template.encode([template.prompt(e.prompt) for e in examples])
-    answers = template.encode([e.answer for e in examples])
-    rows = [[*p, *a, template.end_id] for p, a in zip(prompts, answers, strict=True)]
+    made = template.rows([e.prompt for e in examples], [e.answer for e in examples])
+    prompts, rows = [prompt for prompt, _ in made], [[*prompt, *answer] for prompt, answer in made]
     width = max(map(len, rows))
     device = loaded.model.device
     ids = torch.tensor([row + [template.pad_id] * (width - len(row)) for row in rows], device=device)

@@ -76,25 +76,22 @@ class Tokens:
 
 
 def tokenise(examples: Sequence[Example], template: Template, *, max_length: int, truncate: bool, where: str) -> list[Tokens]:
-    """Tokens of each example.
+    """Tokens of each example, in the model's template (``Template.rows``).
 
-    Prompt and answer are tokenised apart, so that training sees the very prompt tokens that answering sends. Raises
-    DataError where a row is longer than ``max_length`` and may not be truncated, or where a prompt leaves no room.
+    Raises DataError where a row is longer than ``max_length`` and may not be truncated, or where a prompt leaves no room.
     """
-    prompts = template.encode([template.prompt(e.prompt) for e in examples])
-    answers = template.encode([e.answer for e in examples])
+    rows = template.rows([e.prompt for e in examples], [e.answer for e in examples])
+    lengths = [len(prompt) + len(answer) for prompt, answer in rows]
     made: list[Tokens] = []
-    for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True), 1):
-        whole = [*prompt, *answer, template.end_id]
+    for number, (prompt, answer) in enumerate(rows, 1):
         if len(prompt) >= max_length - 1:
             raise DataError(f"{where}, row {number}: its prompt alone has {len(prompt)} tokens and max_length is {max_length}; raise max_length.")
-        if len(whole) > max_length and not truncate:
-            longest = max(len(p) + len(a) + 1 for p, a in zip(prompts, answers, strict=True))
-            many = sum(len(p) + len(a) + 1 > max_length for p, a in zip(prompts, answers, strict=True))
+        if lengths[number - 1] > max_length and not truncate:
+            many = sum(length > max_length for length in lengths)
             raise DataError(
                 f"{where}: {many} of {len(examples)} rows are longer than max_length {max_length} (the first is row {number}, the longest has "
-                f"{longest} tokens); raise max_length, shorten the rows in the recipe, or set truncate: true."
+                f"{max(lengths)} tokens); raise max_length, shorten the rows in the recipe, or set truncate: true."
             )
-        labels = [IGNORED] * len(prompt) + whole[len(prompt) :]
-        made.append(Tokens(whole[:max_length], labels[:max_length]))
+        labels = [IGNORED] * len(prompt) + answer
+        made.append(Tokens([*prompt, *answer][:max_length], labels[:max_length]))
     return made

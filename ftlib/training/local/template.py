@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -21,10 +22,15 @@ ALPACA = (
     "{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}"
 )
 _PROBE = "ANSWER"
+_MARK = "\ufdd0"  # stands around the number of a hidden literal; Unicode keeps it out of texts
+_MARKED = re.compile(f"{_MARK}(\\d+){_MARK}")
 
 
 class Template:
-    """A tokenizer with its chat template: renders prompts, knows the token that ends a turn."""
+    """A tokenizer with its chat template: renders prompts and whole rows, knows the token that ends a turn.
+
+    The spelling of a special token in a message (``<|eot_id|>`` in a product's text) is ordinary text: it never becomes the token.
+    """
 
     def __init__(self, tokenizer: Any, kind: Literal["auto", "chat", "alpaca"], source: str) -> None:
         self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor of a vision model holds one
@@ -36,6 +42,11 @@ class Template:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.pad_id: int = self.tokenizer.pad_token_id
+        added = {id_: token for id_, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = set(self.tokenizer.all_special_ids) | set(added)
+        spelled = {*self.tokenizer.all_special_tokens, *(token.content for token in added.values())}
+        self._literals = [_MARK, *sorted(spelled, key=len, reverse=True)]
+        self._literal = re.compile("|".join(map(re.escape, self._literals)))
         self.end_id = self._end()
         self.stop_ids = sorted({self.end_id, self.tokenizer.eos_token_id} - {None})
 
@@ -43,22 +54,61 @@ class Template:
         """The text up to where the model begins its answer."""
         return self._render(messages, open_turn=True)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of rendered texts; nothing is added to them."""
-        return list(self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
+    def prompts(self, questions: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """Token ids of each question, up to where the model begins its answer."""
+        return self._ids(questions, open_turn=True)
+
+    def rows(self, questions: Sequence[Sequence[Message]], answers: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Token ids of each question and of its answer with the token that ends it, as the template writes them.
+
+        A question's ids are those of ``prompts``, so training sees what answering sends. Where the whole row's ids do not begin with
+        them, because a token would reach over the border, the answer is tokenised by itself. What a template writes after the end
+        (a line break in ChatML's and Gemma's) is left out: nothing that is learned or asked comes after it.
+        """
+        prompts = self.prompts(questions)
+        talks = [[*question, {"role": "assistant", "content": answer}] for question, answer in zip(questions, answers, strict=True)]
+        made = []
+        for prompt, whole, answer in zip(prompts, self._ids(talks, open_turn=False), answers, strict=True):
+            rest = whole[len(prompt) :] if whole[: len(prompt)] == prompt else []
+            if self.end_id in rest:
+                made.append((prompt, rest[: rest.index(self.end_id) + 1]))
+            else:
+                made.append((prompt, [*self._encode([answer], plain=True)[0], self.end_id]))
+        return made
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of an answer's tokens, special tokens left out."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
+    def _encode(self, texts: Sequence[str], *, plain: bool = False) -> list[list[int]]:
+        """Token ids of texts, nothing added; ``plain``: the spelling of a special token is ordinary text."""
+        return list(self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=plain)["input_ids"]) if texts else []
+
+    def _ids(self, talks: Sequence[Sequence[Message]], *, open_turn: bool) -> list[list[int]]:
+        """Token ids of rendered talks; literals are hidden from the template's own special tokens while it renders."""
+        texts = [self._render([self._hidden(message) for message in talk], open_turn=open_turn) for talk in talks]
+        made = self._encode([text if _MARK not in text else "" for text in texts])
+        return [self._unhidden(text) if _MARK in text else ids for text, ids in zip(texts, made, strict=True)]
+
+    def _hidden(self, message: Message) -> Message:
+        """A message with each special token's spelling replaced by its number between marks."""
+        return {key: self._literal.sub(lambda found: f"{_MARK}{self._literals.index(found[0])}{_MARK}", text) for key, text in message.items()}
+
+    def _unhidden(self, text: str) -> list[int]:
+        """Token ids of a rendered text with hidden literals."""
+        parts = _MARKED.split(text)
+        ids = [self._encode([self._literals[int(part)]], plain=True)[0] if place % 2 else self._encode([part])[0] for place, part in enumerate(parts)]
+        return [token for part in ids for token in part]
+
     def _render(self, messages: Sequence[Message], *, open_turn: bool) -> str:
-        # enable_thinking: Qwen3's template would leave room for thoughts; others ignore it
-        return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=open_turn, enable_thinking=False))
+        # enable_thinking: Qwen3's template would leave room for thoughts. date_string: Llama 3.2's would write today's date, so that
+        # a row trained today and asked tomorrow differed; this is the date that Llama 3.1's writes. Other templates ignore both.
+        fixed = {"enable_thinking": False, "date_string": "26 Jul 2024"}
+        return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=open_turn, **fixed))
 
     def _end(self) -> int:
         """The special token that the template puts after an answer; the end-of-text token where it puts none."""
         question: list[Message] = [{"role": "user", "content": "Q", "instruction": "Q", "input": ""}]
         whole = self._render([*question, {"role": "assistant", "content": _PROBE}], open_turn=False)
-        tail = self.encode([whole.rpartition(_PROBE)[2]])[0]
-        special = set(self.tokenizer.all_special_ids) | {id_ for id_, t in self.tokenizer.added_tokens_decoder.items() if t.special}
-        return int(next((token for token in tail if token in special), self.tokenizer.eos_token_id))
+        tail = self._encode([whole.rpartition(_PROBE)[2]])[0]
+        return int(next((token for token in tail if token in self._special), self.tokenizer.eos_token_id))

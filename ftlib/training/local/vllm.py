@@ -38,8 +38,8 @@ def answer_all(trainer: LocalTrainer, prompts: Sequence[Prompt], *, tuned: bool)
     request = LoRARequest("tuned", 1, str(adapter)) if tuned and adapter else None
     for start in range(0, len(prompts), 256):
         group = prompts[start : start + 256]
-        rendered = [template.prompt(from_prompt(prompt)) for prompt in group]
-        ids = template.encode(rendered)
+        asked = [from_prompt(prompt) for prompt in group]
+        rendered, ids = [template.prompt(messages) for messages in asked], template.prompts(asked)
         sampling = [
             SamplingParams(temperature=decoding.temperature, max_tokens=decoding.max_new_tokens or p.max_new_tokens, seed=trainer.tuning.seed,
                            stop=list(p.stop), stop_token_ids=template.stop_ids)

@@ -79,7 +79,7 @@ def test_batches_are_of_like_length_and_hold_every_question_once(loaded: Loaded)
     asked = questions(9)
     groups = list(generate.by_length(loaded, asked, 4))
     assert sorted(place for group in groups for place in group) == list(range(9))
-    lengths = [len(loaded.template.encode([loaded.template.prompt(asked[p])])[0]) for group in groups for p in group]
+    lengths = [len(loaded.template.prompts([asked[p]])[0]) for group in groups for p in group]
     assert lengths == sorted(lengths, reverse=True)
 
 
@@ -89,11 +89,10 @@ def test_likelihood_is_that_of_the_answer_after_the_prompt(loaded: Loaded) -> No
     rows = [Example(e.prompt, e.answer) for e in micro.examples(3, 700)]
     batch = likelihood_batch(loaded, rows, tuned=True)
     for example, found in zip(rows, batch, strict=True):
-        prompt = loaded.template.encode([loaded.template.prompt(example.prompt)])[0]
-        answer = loaded.template.encode([example.answer])[0]
+        ((prompt, answer),) = loaded.template.rows([example.prompt], [example.answer])
         total, end = 0.0, 0.0
         with loaded.state(tuned=True) as model, torch.inference_mode():
-            for place, token in enumerate([*answer, loaded.template.end_id]):
+            for place, token in enumerate(answer):
                 logits = model(input_ids=torch.tensor([[*prompt, *answer[:place]]])).logits[0, -1]
                 end = -float(torch.log_softmax(logits, -1)[token])
                 total += end

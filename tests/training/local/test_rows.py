@@ -31,7 +31,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(template: Template) -> None
     learned = [label for label in tokens.labels if label != IGNORED]
     assert template.decode(learned[:-1]) == "A red mug."
     assert learned[-1] == template.end_id
-    prompt = template.encode([template.prompt(example.prompt)])[0]
+    prompt = template.prompts([example.prompt])[0]
     assert tokens.input_ids[: len(prompt)] == prompt
     assert tokens.labels[: len(prompt)] == [IGNORED] * len(prompt)
     assert tokens.supervised == len(learned)

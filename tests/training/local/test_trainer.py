@@ -144,7 +144,7 @@ def test_merged_weights_answer_as_the_adapter_does(run: Run, tmp_path: Path) -> 
     export_one(run.path, "micro", to="merged", out=tmp_path / "merged")
     merged = AutoModelForCausalLM.from_pretrained(str(tmp_path / "merged"))
     trainer = LocalTrainer(run, run.contestant("micro"))
-    ids = torch.tensor([trainer.loaded().template.encode(["This mug is red."])[0]])
+    ids = torch.tensor([trainer.loaded().template.tokenizer("This mug is red.")["input_ids"]])
     with trainer.loaded().state(tuned=True) as tuned, torch.inference_mode():
         assert torch.allclose(merged(ids).logits, tuned(ids).logits, atol=1e-4)
 
