@@ -36,10 +36,10 @@ def bootstrap(sums: Floats, resamples: int, seed: int) -> Floats:
     step = max(1, CELLS // clusters)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        drawn = rng.integers(0, clusters, size=(count, clusters), dtype=np.int64)
-        drawn += np.arange(count, dtype=np.int64)[:, None] * clusters
-        weights = np.bincount(drawn.ravel(), minlength=count * clusters).reshape(count, clusters)
-        out[start : start + count] = weights.astype(np.float64) @ sums
+        weights = np.empty((count, clusters))
+        for row, drawn in enumerate(rng.integers(0, clusters, size=(count, clusters), dtype=np.int64)):
+            weights[row] = np.bincount(drawn, minlength=clusters)
+        out[start : start + count] = weights @ sums
     return out
 
 
