@@ -42,7 +42,7 @@ def smallest_gpu(model: Model) -> str | None:
 def models_text(rows: list[dict[str, Any]]) -> str:
     """The table for a reader, and below it what its memory is of."""
     qlora = f"QLoRA at {LENGTH:,} tokens"
-    head = ("name", "id", "parameters", "context", "licence", "gated", qlora, "smallest GPU", "hosted by (until)")
+    head = ("name", "id", "parameters", "context", "licence", "gated", qlora, "smallest GPU", "tuned by (until)")
     table = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
@@ -52,7 +52,7 @@ def models_text(rows: list[dict[str, Any]]) -> str:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     count, memory, gated = row["parameters"], row["qlora_memory_bytes"], row["gated"]
-    offers = [f"{offer['provider']}" + (f" ({offer['tunable_until'] or offer['shutdown']})" if offer["shutdown"] else "") for offer in row["hosted"]]
+    offers = [_offer(offer) for offer in row["hosted"]]
     return (
         row["name"],
         row["id"],
@@ -64,3 +64,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["smallest_gpu"] or "n/a",
         ", ".join(offers) or "-",
     )
+
+
+def _offer(offer: dict[str, Any]) -> str:
+    """A provider, and until when it tunes the model."""
+    until = "no more" if offer["tunable"] is False else offer["tunable_until"] or offer["shutdown"]
+    return f"{offer['provider']} ({until})" if until else str(offer["provider"])

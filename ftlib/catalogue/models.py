@@ -82,6 +82,11 @@ class Model(Fixed, frozen=True):
         """Whether it can be trained on a machine of one's own (its weights are there to load)."""
         return self.build is not None or self.shape is not None or not self.hosted
 
+    @property
+    def open_weights(self) -> bool:
+        """Whether its weights, and so its tokenizer, can be had, as far as is known."""
+        return self.local or self.licence != "proprietary"
+
     def at(self, provider: str) -> Hosted | None:
         """How a provider offers it; None where the catalogue does not say."""
         return next((offer for offer in self.hosted if offer.provider == provider), None)
@@ -90,8 +95,9 @@ class Model(Fixed, frozen=True):
 @functools.cache
 def catalogue() -> dict[str, Model]:
     """All built-in entries, by name."""
-    text = resources.files("ftlib").joinpath("catalogue", "models.yaml").read_text("utf-8")
-    rows = yaml.safe_load(text)
+    folder = resources.files("ftlib").joinpath("catalogue")
+    files = [yaml.safe_load(folder.joinpath(name).read_text("utf-8")) for name in ("models.yaml", "hosted.yaml")]
+    rows = {name: fields for file in files for name, fields in file.items()}
     return {name: convert({"name": name, **fields}, Model, f"the catalogue, {name}") for name, fields in rows.items()}
 
 

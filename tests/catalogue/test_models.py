@@ -19,6 +19,16 @@ ASKED_FOR = [
     "llama-3.1-8b", "llama-3.2-1b", "llama-3.2-3b", "qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "qwen3-8b", "gemma-3-1b", "gemma-3-4b", "mistral-7b",
     "phi-4-mini", "smollm2-135m", "smollm2-360m", "smollm2-1.7b", "gpt-4o-mini-2024-07-18", "gpt-4.1-mini-2025-04-14", "tiny-llama", "tiny-hosted",
 ]  # fmt: skip
+TRAINED_HERE = [name for name in ASKED_FOR if not name.startswith(("gpt", "tiny"))]
+# what each service was seen to tune, by its own spelling
+TUNED = {
+    "azure": ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06", "gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4.1-nano-2025-04-14",
+              "Ministral-3B", "Qwen-32B", "Llama-3.3-70B-Instruct", "gpt-oss-20b"],
+    "nebius": ["meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.3-70B-Instruct", "Qwen/Qwen3-8B", "Qwen/Qwen3-0.6B",
+               "unsloth/gpt-oss-20b-BF16"],
+    "together": ["meta-llama/Meta-Llama-3.1-8B-Instruct-Reference", "Qwen/Qwen3.5-9B", "google/gemma-4-31B-it", "openai/gpt-oss-120b",
+                 "zai-org/GLM-5.1"],
+}  # fmt: skip
 
 
 def test_the_models_that_were_asked_for_are_there() -> None:
@@ -26,9 +36,44 @@ def test_the_models_that_were_asked_for_are_there() -> None:
     assert {offer.provider for model in catalogue().values() for offer in model.hosted} >= {"openai", "azure", "nebius", "together", "sandbox"}
 
 
+@pytest.mark.parametrize("name", TRAINED_HERE)
+def test_a_model_to_train_here_has_all_its_figures(name: str) -> None:
+    model = catalogue()[name]
+    for field in ("revision", "family", "parameters", "shape", "context", "markers", "licence", "gated", "qlora", "qlora_length"):
+        assert getattr(model, field) is not None, f"{name} has no {field}"
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED_HERE if name.startswith(("llama", "qwen", "gemma"))])
+def test_markers_stand_in_the_chat_template_that_trl_ships(name: str) -> None:
+    trl = pytest.importorskip("trl")
+    from jinja2 import Environment
+
+    model = catalogue()[name]
+    assert model.markers is not None
+    file = model.sources["markers"].partition("(")[2].split()[0]
+    template = Environment().from_string((Path(trl.__file__).parent / "chat_templates" / file).read_text("utf-8"))
+    text = template.render(messages=[{"role": "user", "content": "QUESTION"}], add_generation_prompt=True)
+    assert model.markers.instruction + "QUESTION" in text
+    assert text.endswith(model.markers.response)
+
+
+@pytest.mark.parametrize("provider", TUNED)
+def test_what_a_service_tunes_is_found_by_its_spelling(provider: str) -> None:
+    for name in TUNED[provider]:
+        offer = find_model(name).at(provider)
+        assert offer is not None
+        assert (offer.id, offer.tunable) == (name, True)
+
+
+def test_open_weights_are_known_from_those_that_only_a_service_has() -> None:
+    assert find_model("qwen3.5-4b").open_weights
+    assert not find_model("qwen3.5-4b").local
+    assert not find_model("gpt-4.1-mini").open_weights
+
+
 @pytest.mark.parametrize("model", catalogue().values(), ids=lambda model: model.name)
 def test_every_figure_has_its_source(model: Model) -> None:
-    for field in ("revision", "parameters", "context", "shape", "licence", "gated", "qlora", "hosted", "encoding"):
+    for field in ("revision", "parameters", "context", "shape", "licence", "gated", "qlora", "hosted", "encoding", "markers"):
         value = getattr(model, field)
         if value not in (None, ()) and not (field == "licence" and value == "proprietary"):
             assert model.sources.get(field), f"{model.name}.{field} has no source"
@@ -145,8 +190,13 @@ def test_the_command_lists_and_filters(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_table_says_na_where_nothing_is_known() -> None:
-    line = next(line for line in models_text(list_models()).splitlines() if line.startswith("mistral-7b"))
-    assert "n/a" in line
+    line = next(line for line in models_text(list_models()).splitlines() if line.startswith("ministral-3b"))
+    assert line.split()[2:7] == ["n/a"] * 5
+
+
+def test_the_table_says_who_tunes_a_model_until_when_and_who_does_no_more() -> None:
+    line = next(line for line in models_text(list_models()).splitlines() if line.startswith("gpt-4.1-nano"))
+    assert line.endswith("openai (no more), azure (2027-04-14)")
 
 
 def test_the_table_says_at_how_many_tokens_its_memory_is() -> None:

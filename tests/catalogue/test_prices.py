@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ftlib.catalogue import find_model
 from ftlib.catalogue.prices import UnknownPrice, example, find_price, read_prices
 from ftlib.errors import ProfileError
 from ftlib.profile import builtin_names
@@ -23,6 +24,41 @@ def test_every_row_has_a_date_and_a_source() -> None:
         assert datetime.date.fromisoformat(row.date) <= datetime.date.today()
         assert row.source
         assert row.low <= row.usd <= row.high
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "unit"),
+    [
+        ("openai", "gpt-4.1-mini-2025-04-14", "training_token"),
+        ("openai", "gpt-4.1-2025-04-14", "training_token"),
+        ("azure", "gpt-4.1-mini-2025-04-14", "training_token"),
+        ("azure", "gpt-4.1-nano-2025-04-14", "training_token"),
+        ("azure", "gpt-4.1-mini-2025-04-14", "hosting_minute"),
+        ("nebius", "unsloth/gpt-oss-20b-BF16", "training_token"),
+        ("nebius", "whatever", "hosting_minute"),
+        ("together", "meta-llama/Meta-Llama-3.1-8B-Instruct-Reference", "training_token"),
+        ("together", "Qwen/Qwen3.5-9B", "training_token"),
+        ("together", "whatever", "hosting_minute"),
+        ("together", "whatever", "minimum_charge"),
+    ],
+)
+def test_what_was_found_in_public_is_known(provider: str, model: str, unit: str) -> None:
+    assert find_price(provider, model, unit).usd > 0
+
+
+@pytest.mark.parametrize("gpu", ["t4", "l4", "a100", "a100-80", "h100", "h200"])
+def test_every_gpu_of_the_catalogue_has_a_paid_hour(gpu: str) -> None:
+    paid = [row for row in read_prices("machines") if row.unit == "gpu_hour" and row.model == gpu and row.usd > 0]
+    assert paid
+
+
+def test_every_model_of_a_price_is_one_that_the_catalogue_knows_at_that_provider() -> None:
+    for book in ("azure", "nebius", "openai", "together"):
+        for row in read_prices(book):
+            if row.model != "*" and row.unit != "gpu_hour":
+                offer = find_model(row.model.removeprefix("ft:")).at(book)
+                assert offer is not None, row
+                assert offer.id == row.model.removeprefix("ft:")
 
 
 def test_the_original_job_costs_what_it_cost() -> None:
