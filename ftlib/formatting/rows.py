@@ -6,7 +6,7 @@ Both say the same: going to chat and back gives the same row, on any Unicode tex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftlib.errors import DataError
@@ -20,6 +20,11 @@ def instruction_row(task: Task, record: Record) -> Row:
     prompt = task.prompt(record)
     row = {"instruction": prompt.instruction, "input": prompt.input, "output": task.expected(record)}
     return row if prompt.system is None else {**row, "system": prompt.system}
+
+
+def answered(messages: Sequence[dict[str, str]], answer: str) -> list[dict[str, str]]:
+    """A question's messages with the answer's below them."""
+    return [*messages, message("assistant", answer)]
 
 
 def chat_row(task: Task, record: Record) -> Row:

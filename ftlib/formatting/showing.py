@@ -29,9 +29,18 @@ def row_figure(row: Mapping[str, Any], title: str) -> Any:
     return _figure(pieces, title)
 
 
-def seen_figure(masked: str, learnt: str, title: str) -> Any:
-    """What a local model receives: the part without loss on grey, the part that the loss is taken on, on green."""
-    return _figure([("given, no loss", masked, "masked"), ("learnt", learnt, "answer")], title)
+def seen_figure(given: str, learnt: str, tail: str | None, written: str, title: str) -> Any:
+    """What a local model receives: the part without loss on grey, the part that the loss is taken on, on green.
+
+    Below it, what the model's template writes after the end of the turn, which is not fed; or, where ``tail`` is None, the template's own
+    text, which writes the answer in another way.
+    """
+    pieces = [("given, no loss", given, "masked"), ("learnt", learnt, "answer")]
+    if tail:
+        pieces.append(("not fed, no loss", tail, "none"))
+    if tail is None:
+        pieces.append(("its template", written, "none"))
+    return _figure(pieces, title)
 
 
 def _figure(pieces: Sequence[Piece], title: str) -> Any:

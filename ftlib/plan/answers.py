@@ -51,8 +51,7 @@ def per_thousand(sets: dict[str, dict[str, int]], provider: str, model: str, pri
     if not test or not test["items"]:
         return None
     amount = answers_cost({"test": test}, provider, model, prices, tuned=tuned)
-    times = PER_THOUSAND / test["items"]
-    return Amount(amount.usd * times, amount.low * times, amount.high * times)
+    return amount * (PER_THOUSAND / test["items"])
 
 
 def hosted_answers(
@@ -74,6 +73,6 @@ def hosted_answers(
         except UnknownPrice as error:
             na[state] = str(error)
             continue
-        total = total + Amount(amount.usd * share, amount.low * share, amount.high * share)
-        thousand[state] = None if each is None else Amount(each.usd * share, each.low * share, each.high * share).data("usd")
+        total = total + amount * share
+        thousand[state] = None if each is None else (each * share).data("usd")
     return {"amount": total, "usd_per_1000_answers": thousand, "na": na}

@@ -14,7 +14,8 @@ from ftlib.formatting import destination_of, load_task
 from ftlib.formatting.check import check_file
 from ftlib.formatting.destinations import DESTINATIONS, Destination
 from ftlib.formatting.write import Writer
-from ftlib.plan.money import Prices
+from ftlib.plan.money import NOTHING, Prices
+from ftlib.plan.text import in_dollars
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
 from ftlib.runs import Run
@@ -51,7 +52,7 @@ def _own(run: Run, contestant: Contestant, gpu: str) -> Json:
 
 def _other(run: Run, rules: Destination, folder: Path) -> Json:
     """The rows of the run's first recipe, written for a destination that the run does not use."""
-    model = next((model for model in catalogue().values() if (offer := model.at(rules.name)) and offer.tunable), None)
+    model = _tuned_at(rules.name, run.profile.prices)
     row: Json = {"destination": rules.name, "model": model.name if model else "n/a"}
     path = folder / rules.name / "train.jsonl"
     try:
@@ -62,6 +63,13 @@ def _other(run: Run, rules: Destination, folder: Path) -> Json:
     return {**row, **priced, "verdict": _verdict(path, rules, model)}
 
 
+def _tuned_at(provider: str, prices: str | None) -> Model | None:
+    """A model that a provider tunes: the first whose price of training is known, else the first."""
+    offers = [(model, offer) for model in catalogue().values() if (offer := model.at(provider)) and offer.tunable]
+    priced = (model for model, offer in offers if Prices(prices).known(provider, offer.id, "training_token") != NOTHING)
+    return next(priced, next((model for model, _ in offers), None))
+
+
 def _priced(path: Path, rules: Destination, model: Model, epochs: float | None, prices: str | None) -> Json:
     """Rows, billed tokens and price of a training there."""
     rows, offer = read_rows(path), model.at(rules.name)
@@ -70,7 +78,10 @@ def _priced(path: Path, rules: Destination, model: Model, epochs: float | None, 
         cost = hosted_cost(report, rules.name, offer.id if offer else model.id, Prices(prices))
     except UnknownPrice:
         return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": "n/a: not in the price book"}
-    return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": f"{cost.usd:,.2f} dollars"}
+    price = in_dollars(cost.data("usd"), "usd")
+    if "hosting_usd_per_hour" in report:
+        price += f"; hosting {in_dollars(report, 'hosting_usd_per_hour')} an hour"
+    return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": price}
 
 
 def _verdict(path: Path, rules: Destination, model: Model | None) -> str:

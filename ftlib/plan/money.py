@@ -19,9 +19,12 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.usd + other.usd, self.low + other.low, self.high + other.high)
 
-    def at_least(self, usd: float) -> Amount:
+    def __mul__(self, times: float) -> Amount:
+        return Amount(self.usd * times, self.low * times, self.high * times)
+
+    def at_least(self, other: Amount) -> Amount:
         """The same, where no less than that is charged."""
-        return Amount(max(self.usd, usd), max(self.low, usd), max(self.high, usd))
+        return Amount(max(self.usd, other.usd), max(self.low, other.low), max(self.high, other.high))
 
     def data(self, key: str) -> dict[str, float]:
         """As JSON: ``key``, ``key_low``, ``key_high``."""
@@ -62,12 +65,12 @@ class Prices:
         expected, low, high = quantity
         return Amount(price.cost(expected), price.low * low / price.per, price.high * high / price.per)
 
-    def known(self, provider: str, model: str, unit: str) -> float:
-        """The price of one unit that not every provider has (minimum charge, hosting); 0 where the book has none."""
+    def known(self, provider: str, model: str, unit: str) -> Amount:
+        """The price of one unit that not every provider has (minimum charge, hosting); nothing where the book has none."""
         try:
-            return self.of(provider, model, unit, (1.0, 1.0, 1.0)).usd
+            return self.of(provider, model, unit, (1.0, 1.0, 1.0))
         except UnknownPrice:
-            return 0.0
+            return NOTHING
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows that were used, as JSON."""

@@ -29,11 +29,11 @@ def _profile(found: Json) -> list[str]:
         if "answers" in report:
             items = sum(part["items"] for part in report["answers"].values())
             sets = ", ".join(f"{name} {part['items']}" for name, part in report["answers"].items())
-            lines.append(f"    asks {items} questions of each system ({sets}): {_dollars(report, 'answers_cost_usd')}")
+            lines.append(f"    asks {items} questions of each system ({sets}): {in_dollars(report, 'answers_cost_usd')}")
         lines += ["    " + line for line in _thousand(report)]
     lines.append(
-        f"  training {_dollars(found, 'training_cost_usd')}, answers {_dollars(found, 'answers_cost_usd')}, "
-        f"judge {_dollars(found, 'judge_cost_usd')}, together {_dollars(found, 'total_cost_usd')}"
+        f"  training {in_dollars(found, 'training_cost_usd')}, answers {in_dollars(found, 'answers_cost_usd')}, "
+        f"judge {in_dollars(found, 'judge_cost_usd')}, together {in_dollars(found, 'total_cost_usd')}"
     )
     fits = {True: "within", False: "NOT within", None: "not known to be within"}[found["within_budget"]]
     lines.append(f"  {fits} the budget of {found['budget_usd']:g} dollars")
@@ -53,9 +53,9 @@ def _training(report: Json) -> list[str]:
         f"{report['epochs']:g} epochs{steps}"
     ]
     if "billed_training_tokens" in report:
-        lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {_dollars(report, 'training_cost_usd')}")
+        lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {in_dollars(report, 'training_cost_usd')}")
     if "hosting_usd_per_hour" in report:
-        lines.append(f"hosting the tuned model: {_amount(report['hosting_usd_per_hour'])} dollars an hour, as long as it stands")
+        lines.append(f"hosting the tuned model: {in_dollars(report, 'hosting_usd_per_hour')} an hour, as long as it stands")
     if report.get("seconds") is not None:
         fits = {True: ", fits", False: ", does not fit", None: "" if report["gpu"] == "cpu" else ", may not fit"}[report["fits"]]
         took = f"{_time(report['seconds_low'])} to {_time(report['seconds_high'])}"
@@ -64,11 +64,11 @@ def _training(report: Json) -> list[str]:
 
 
 def _thousand(report: Json) -> list[str]:
-    parts = [f"{state} {_dollars(amount, 'usd')}" for state, amount in (report.get("usd_per_1000_answers") or {}).items() if amount]
+    parts = [f"{state} {in_dollars(amount, 'usd')}" for state, amount in (report.get("usd_per_1000_answers") or {}).items() if amount]
     return [f"a thousand answers: {', '.join(parts)}"] if parts else []
 
 
-def _dollars(report: Json, key: str) -> str:
+def in_dollars(report: Json, key: str) -> str:
     """``2.97 dollars``, with its bounds where they differ; n/a where it is not known."""
     if report.get(key) is None:
         return "n/a"

@@ -6,11 +6,14 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ftlib.catalogue import Model, find_model
+from ftlib.errors import DataError
 
 log = logging.getLogger("ftlib")
 
@@ -25,24 +28,56 @@ class LocalTokens:
         self.name = f"the tokenizer of {model.name}"
 
     def count(self, rows: Iterable[Mapping[str, Any]]) -> list[int]:
-        """Tokens of each row, instruction or chat: the prompt in its template, the answer, and the token that ends it."""
+        """Tokens of each example that the trainer makes of the rows (see ``by_row``)."""
+        return [tokens for examples in self.by_row(rows) for tokens in examples]
+
+    def by_row(self, rows: Iterable[Mapping[str, Any]]) -> list[list[int]]:
+        """Tokens of each row's examples: the prompt in its template, the answer, and the token that ends it.
+
+        An instruction row is one example, a chat row one for each answer that is learnt; the last holds the whole conversation.
+        """
         from ftlib.training.local.rows import from_rows
 
-        examples = from_rows(rows, "the training file")
+        groups = [from_rows([row], f"the training file, row {number}") for number, row in enumerate(rows, 1)]
+        examples = [example for group in groups for example in group]
         made = self.template.rows([example.prompt for example in examples], [example.answer for example in examples])
-        return [len(prompt) + len(answer) for prompt, answer in made]
+        counts = iter([len(prompt) + len(answer) for prompt, answer in made])
+        return [list(islice(counts, len(group))) for group in groups]
 
-    def seen(self, row: Mapping[str, Any]) -> tuple[str, str]:
-        """What the model receives of a training row, as text: the part without loss, and the part that is learnt.
+    def seen(self, row: Mapping[str, Any]) -> Seen:
+        """What the model receives of a training row, as text, beside what its template writes. Of a conversation: its last answer.
 
-        Both are decoded from the very token ids and labels that the local trainer makes.
+        Both parts are decoded from the very token ids and labels that the local trainer makes. Raises DataError where nothing is learnt.
         """
+        from ftlib.formatting.rows import answered
         from ftlib.training.local.rows import IGNORED, from_rows, tokenise
 
-        tokens = tokenise(from_rows([row], "the row"), self.template, max_length=10**9, truncate=False, where="the row")[0]
+        examples = from_rows([row], "the row")
+        if not examples:
+            raise DataError("Every answer of the row has weight 0, so nothing of it is learnt; show another row.")
+        tokens = tokenise(examples[-1:], self.template, max_length=10**9, truncate=False, where="the row")[0]
         start = sum(label == IGNORED for label in tokens.labels)
-        decode = self.template.tokenizer.decode
-        return decode(tokens.input_ids[:start]), decode(tokens.input_ids[start:])
+        given, whole = self._text(tokens.input_ids[:start]), self._text(tokens.input_ids)
+        written = self.template._render(answered(examples[-1].prompt, examples[-1].answer), open_turn=False)  # the trainer's own rendering
+        learnt = whole.removeprefix(given) if whole.startswith(given) else self._text(tokens.input_ids[start:])
+        return Seen(given, learnt, written.removeprefix(whole) if written.startswith(whole) else None, written)
+
+    def _text(self, ids: list[int]) -> str:
+        return str(self.template.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A training row as a local model receives it.
+
+    What the template writes after the end of the turn (a line end in ChatML and Gemma, the end of the text in Phi) is not fed at all: as a
+    token sees only those before it, that is the same as feeding it under the mask.
+    """
+
+    given: str  # no loss is taken on it
+    learnt: str  # the answer and the token that ends its turn
+    tail: str | None  # what the template writes after that; None where it writes the answer itself in another way
+    written: str  # the whole conversation as the template writes it
 
 
 def tokenizer_at_hand(model: Model, revision: str | None = None, *, download: bool = False) -> Any:
@@ -86,13 +121,13 @@ def local_tokens(model: Model, *, revision: str | None = None, template: str = "
 def row_counter(name: str) -> Callable[[Any], int | None] | None:
     """Counts a row with a local model's tokenizer, loaded at the first row that needs it; None for a model that only a service has."""
     model = find_model(name)
-    if not model.local:
+    if not model.open_weights:
         return None
     loaded: list[LocalTokens | None] = []
 
     def count(row: Any) -> int | None:
         if not loaded:
             loaded.append(local_tokens(model))
-        return loaded[0].count([row])[0] if loaded[0] else None
+        return max(loaded[0].by_row([row])[0], default=0) if loaded[0] else None
 
     return count

@@ -75,9 +75,9 @@ def hosted_cost(report: Json, provider: str, served: str, prices: Prices) -> Amo
     """What a job costs; what an hour of hosting costs, where that is known, is put into the report. Raises UnknownPrice."""
     quantity = (report["billed_training_tokens"], report["billed_low"], report["billed_high"])
     cost = prices.of(provider, served, "training_token", quantity)
-    hosting = prices.known(provider, served, "hosting_minute")
-    if hosting:
-        report["hosting_usd_per_hour"] = hosting * 60
+    hosting = prices.known(provider, served, "hosting_minute") * 60
+    if hosting.usd:
+        report |= hosting.data("hosting_usd_per_hour")
     return cost.at_least(prices.known(provider, served, "minimum_charge"))
 
 
@@ -85,9 +85,9 @@ def _hosted_tokens(rows: Sequence[Json], model: Model) -> tuple[list[int], str, 
     """Tokens of each row, who counted them, and how far they may be off."""
     if model.encoding:
         return list(rows_tokens(rows, model.encoding)), f"{model.encoding}: contents, 4 a message, 1 an example", 0.0
-    if model.local and (counter := local_tokens(model)):
+    if model.open_weights and (counter := local_tokens(model)):
         slack = 0.0 if model.build else OTHER_FRAME
-        return counter.count(rows), counter.name + (f": give or take {slack:.0%}" if slack else ""), slack
+        return [max(counts, default=0) for counts in counter.by_row(rows)], counter.name + (f": give or take {slack:.0%}" if slack else ""), slack
     return list(rows_tokens(rows)), f"{ENCODING}; the model's own tokenizer is not here: give or take {OTHER_TOKENIZER:.0%}", OTHER_TOKENIZER
 
 
@@ -95,20 +95,22 @@ def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, g
     """Tokens, steps, seconds and peak memory of a training on a machine, with the reasoning."""
     counter = local_tokens(model, revision=revision, template=settings.template)
     tokens = counter.count(rows) if counter else list(rows_tokens(rows))
+    if not tokens:
+        raise DataError("Every answer of the training file has weight 0, so nothing would be learnt; give one weight 1.")
     warnings = _too_long(tokens, settings, exact=counter is not None)
     if settings.truncate:
         tokens = [min(count, settings.max_length) for count in tokens]
     per_step = settings.batch * settings.accumulate
-    steps = settings.steps or math.ceil(len(rows) / per_step) * settings.epochs
-    seen = steps * per_step if settings.steps else len(rows) * settings.epochs
-    padded = (sum(tokens) if settings.packing else padding(tokens, settings.batch, settings.seed)) * seen / len(rows)
+    steps = settings.steps or math.ceil(len(tokens) / per_step) * settings.epochs
+    seen = steps * per_step if settings.steps else len(tokens) * settings.epochs
+    padded = (sum(tokens) if settings.packing else padding(tokens, settings.batch, settings.seed)) * seen / len(tokens)
     report = {
-        "examples": len(rows),
+        "examples": len(tokens),
         "examples_seen": int(seen),
-        "epochs": round(seen / len(rows), 3),
+        "epochs": round(seen / len(tokens), 3),
         "steps": math.ceil(steps),
         "tokens_per_example": spread(tokens),
-        "training_tokens": round(sum(tokens) * seen / len(rows)),
+        "training_tokens": round(sum(tokens) * seen / len(tokens)),
         "padded_tokens": round(padded),
         "counted_by": counter.name if counter else f"{ENCODING}; the model's own tokenizer is not here: give or take {OTHER_TOKENIZER:.0%}",
         "warnings": warnings,

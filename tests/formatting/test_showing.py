@@ -42,9 +42,19 @@ def test_a_very_long_text_says_how_much_is_not_shown() -> None:
 
 
 def test_masked_and_learnt_stand_on_their_own_paper() -> None:
-    figure = showing.seen_figure("<|user|>Q", "A<|end|>", "Seen")
+    figure = showing.seen_figure("<|user|>Q", "A<|end|>", "", "<|user|>QA<|end|>", "Seen")
     assert texts(figure) == ["given, no loss", "<|user|>Q", "learnt", "A<|end|>"]
     figure.savefig(io.BytesIO())
+
+
+def test_what_the_template_writes_after_the_turn_is_shown_apart() -> None:
+    figure = showing.seen_figure("<|user|>Q", "A<|end|>", "\n<|eos|>", "<|user|>QA<|end|>\n<|eos|>", "Seen")
+    assert texts(figure)[4:] == ["not fed, no loss", "\u00b6", "<|eos|>"]
+
+
+def test_an_answer_that_the_template_writes_otherwise_is_shown_with_what_it_writes() -> None:
+    figure = showing.seen_figure("<|user|>Q", " A<|end|>", None, "<|user|>QA<|end|>", "Seen")
+    assert texts(figure)[4:] == ["its template", "<|user|>QA<|end|>"]
 
 
 def test_lengths_name_mean_and_longest() -> None:

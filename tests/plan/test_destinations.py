@@ -1,17 +1,14 @@
-"""The last table of notebook 02, and what a local model sees."""
+"""The last table of notebook 02."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from ftlib.catalogue import find_model
 from ftlib.files import dump_line
 from ftlib.formatting import format_run
 from ftlib.formatting.destinations import DESTINATIONS
 from ftlib.plan.destinations import destination_table
-from ftlib.plan.tokenizers import local_tokens, row_counter
+from ftlib.plan.tokenizers import row_counter
 from ftlib.profile import load_profile
 from ftlib.runs import Run
 
@@ -36,7 +33,9 @@ def test_every_destination_has_its_row_with_rows_tokens_price_and_verdict(tmp_pa
     prices = {row["destination"]: row["price"] for row in table}
     assert prices["sandbox"] == "0.00 dollars"
     assert prices["openai"].endswith("dollars")
-    assert prices["nebius"].startswith("n/a")
+    assert prices["azure"].endswith("hosting 1.70 dollars an hour")
+    assert "hosting 4.05 dollars (2.00 to 8.10) an hour" in prices["nebius"]
+    assert prices["together"].startswith("4.00 dollars (0.00")  # the minimum charge, which some models are exempt from
 
 
 def test_a_destination_that_would_refuse_says_so(tmp_path: Path) -> None:
@@ -45,31 +44,6 @@ def test_a_destination_that_would_refuse_says_so(tmp_path: Path) -> None:
     verdicts = {row["destination"]: row["verdict"] for row in destination_table(run)}
     assert verdicts["openai"].startswith("refused:")
     assert verdicts["together"].startswith("good")
-
-
-def test_what_is_shown_is_what_is_trained() -> None:
-    """The learnt part is the answer and the token that ends it; both parts together are the tokens that are counted."""
-    pytest.importorskip("transformers")
-    counter = local_tokens(find_model("tiny-llama"))
-    assert counter is not None
-    row = {"instruction": "Describe.", "input": "Caf\u00e9 cup", "output": "A cup \u2013 blue.", "system": "Be brief."}
-    masked, learnt = counter.seen(row)
-    assert learnt == "A cup \u2013 blue.<|end|>"
-    assert masked.endswith("Describe.\n\nCaf\u00e9 cup<|end|><|assistant|>")
-    tokenizer = counter.template.tokenizer
-    assert counter.count([row]) == [len(tokenizer(masked + learnt, add_special_tokens=False)["input_ids"])]
-
-
-def test_what_is_shown_is_what_trl_makes_of_a_prompt_and_a_completion() -> None:
-    pytest.importorskip("transformers")
-    counter = local_tokens(find_model("tiny-llama"))
-    assert counter is not None
-    row = {"instruction": "Describe.", "input": "Cup", "output": "A cup."}
-    masked, learnt = counter.seen(row)
-    tokenizer = counter.template.tokenizer
-    prompt = [{"role": "user", "content": "Describe.\n\nCup"}]
-    assert masked == tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-    assert masked + learnt == tokenizer.apply_chat_template([*prompt, {"role": "assistant", "content": "A cup."}], tokenize=False)
 
 
 def test_only_local_models_are_counted_here_and_one_that_is_not_here_is_not() -> None:

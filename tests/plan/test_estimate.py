@@ -180,7 +180,7 @@ def test_minimum_charge_and_hosting_count_where_they_are_known(tmp_path: Path) -
     own.write_text("".join(f"- {{provider: openai, model: {GPT}, unit: {unit}, usd: {usd}, date: 2026-11-20, source: mine}}\n" for unit, usd in rows))
     found = estimate(path, model=GPT, prices=own)
     assert found["training_cost_usd"] == found["training_cost_usd_low"] == 7
-    assert found["hosting_usd_per_hour"] == pytest.approx(3)
+    assert found["hosting_usd_per_hour"] == found["hosting_usd_per_hour_low"] == pytest.approx(3)
     assert "3.00 dollars an hour" in estimate_text(found)
 
 
