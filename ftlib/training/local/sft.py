@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.training.local.checkpoints import prune, seal
+from ftlib.training.local.distributed import processes
 from ftlib.training.local.load import Loaded
 from ftlib.training.local.rows import IGNORED, Tokens
 from ftlib.training.local.settings import TuneSettings
@@ -28,23 +29,22 @@ def as_dataset(rows: Sequence[Tokens]) -> Any:
 
 
 def planned_steps(rows: int, settings: TuneSettings, processes: int = 1) -> int:
-    """Optimiser steps of a whole training, as transformers counts them."""
+    """Optimiser steps of a whole training, as transformers counts them; packed rows count as they are after packing."""
     if settings.steps is not None:
         return settings.steps
     batches = -(-rows // (settings.batch * processes))
     return max(1, -(-int(1e6 * settings.epochs * max(1, -(-batches // settings.accumulate))) // 1_000_000))
 
 
-def config(loaded: Loaded, settings: TuneSettings, out: Path, steps: int) -> Any:
-    """The arguments of SFTTrainer for a device and settings."""
+def config(loaded: Loaded, settings: TuneSettings, out: Path) -> Any:
+    """The arguments of SFTTrainer for a device and settings; ``make_trainer`` sets the steps, which packing decides on."""
     from trl import SFTConfig
 
     checkpointing = loaded.device.gpu and loaded.loader != "unsloth"  # Unsloth brings its own
     return SFTConfig(
-        output_dir=str(out), num_train_epochs=settings.epochs, max_steps=steps,
+        output_dir=str(out), num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch, per_device_eval_batch_size=settings.batch, gradient_accumulation_steps=settings.accumulate,
-        learning_rate=settings.lr, lr_scheduler_type=settings.schedule, warmup_steps=warmup_steps(settings, steps),
-        weight_decay=settings.weight_decay,
+        learning_rate=settings.lr, lr_scheduler_type=settings.schedule, weight_decay=settings.weight_decay,
         optim="adamw_8bit" if loaded.quant == 4 else "adamw_torch", seed=settings.seed,
         max_length=settings.max_length, packing=settings.packing, eval_packing=False, completion_only_loss=True,
         loss_type="nll" if loaded.loader == "unsloth" else None,  # Unsloth has its own chunked loss; else TRL's default
@@ -92,6 +92,8 @@ def make_trainer(
     tokenizer = loaded.template.tokenizer
     trainer = Sft(model=loaded.model, args=config, train_dataset=train, eval_dataset=valid, processing_class=tokenizer, callbacks=[callback])
     trainer.remove_callback(PrinterCallback)
+    steps = tally.planned or planned_steps(len(trainer.train_dataset), settings, processes())
+    trainer.args.max_steps, trainer.args.warmup_steps = steps, warmup_steps(settings, steps)
     return trainer
 
 

@@ -29,7 +29,8 @@ def plan(trainer: LocalTrainer) -> None:
         print("nothing is trained for this contestant")
         return
     print(f"{'rows':22} {found['examples']:,}, {settings.batch} at once x {settings.accumulate} batches = {found['rows_per_step']} a step")
-    print(f"{'steps':22} {found['steps']:,}" + (f", within {settings.minutes:g} minutes" if settings.minutes else ""))
+    steps = "as many as the rows fill when packed" if found["steps"] is None else f"{found['steps']:,}"
+    print(f"{'steps':22} {steps}" + (f", within {settings.minutes:g} minutes" if settings.minutes else ""))
     print(f"{'LoRA':22} rank {settings.r}, alpha {settings.alpha}, learning rate {settings.lr:g}, {settings.schedule} schedule")
     print(f"{'longest row':22} {settings.max_length} tokens; longer ones " + ("are cut" if settings.truncate else "stop the training"))
 

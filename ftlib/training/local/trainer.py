@@ -61,10 +61,15 @@ class LocalTrainer:
         return {**identity, **self.tuning.plain(), "versions": {name: v for name, v in versions().items() if name in LIBRARIES}}
 
     def estimate(self) -> dict[str, Any]:
-        """Rows, steps and characters before anything starts; ``ftlib.plan`` makes tokens, seconds and bytes of the same settings."""
+        """Rows and steps before anything starts; ``ftlib.plan`` makes tokens, seconds and bytes of the same settings.
+
+        ``steps`` is None where packing decides on them, by the lengths of rows that are not tokenised yet.
+        """
         rows = sum(1 for _ in read_jsonl(self.folder / "train.jsonl")) if self.contestant.trains else 0
         per_step = self.tuning.batch * self.tuning.accumulate
-        steps = 0 if not rows else self.tuning.steps or max(1, round(-(-rows // per_step) * self.tuning.epochs))
+        steps: int | None = 0 if not rows else self.tuning.steps or max(1, round(-(-rows // per_step) * self.tuning.epochs))
+        if rows and self.tuning.packing and not self.tuning.steps:
+            steps = None
         return {"examples": rows, "steps": steps, "rows_per_step": per_step, "money_usd": 0.0, "settings": self.tuning.plain()}
 
     def train(self) -> None:

@@ -14,6 +14,7 @@ from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.training.local.checkpoints import all_of, newest_whole, replace_folder
 from ftlib.training.local.distributed import main_process, processes, wait
 from ftlib.training.local.load import Loaded, load, wrap
+from ftlib.training.local.packing import one_by_one, require_isolation
 from ftlib.training.local.rows import Example, Tokens, tokenise
 from ftlib.training.local.settings import TuneSettings
 from ftlib.training.local.tally import Energy, Tally, peak_memory
@@ -62,6 +63,7 @@ def tune(
 
     require_training_extra()
     out.mkdir(parents=True, exist_ok=True)
+    settings = one_by_one(settings)
     fingerprint = identity(source, revision, train, valid, settings)
     done = finished(out, fingerprint)
     if done is not None:
@@ -74,6 +76,9 @@ def tune(
             raise
         if settings.batch == 1:
             raise TrainingFailed(f"Memory ran out at batch 1, max_length {settings.max_length}; lower max_length or take a smaller model.") from error
+        if processes() > 1:  # the others are in the middle of a step and wait for this one
+            where = f"batch {settings.batch} in one of {processes()} processes"
+            raise TrainingFailed(f"Memory ran out at {where}; lower batch and raise accumulate.") from error
     smaller = replace(settings, batch=settings.batch // 2, accumulate=settings.accumulate * 2)
     log.warning("memory ran out at batch %d: once more with batch %d and accumulation %d", settings.batch, smaller.batch, smaller.accumulate)
     free_memory()
@@ -140,6 +145,8 @@ def _attempt(
 
         require_fit(loaded, settings)
         wrap(loaded, settings)
+        if settings.packing:
+            require_isolation(loaded)
         energy, energy_before = Energy(loaded.device.kind), tally.energy_wh or 0.0
     with tally.phase("tokenise"):
         limits: dict[str, Any] = {"max_length": settings.max_length, "truncate": settings.truncate}
@@ -172,13 +179,13 @@ def _train(
     tally: Tally, fingerprint: str, hooks: Hooks,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Run SFTTrainer to its end; returns it and the callback that watched it."""
-    from ftlib.training.local.sft import as_dataset, config, make_trainer, planned_steps
-    from ftlib.training.local.watch import Watch
+    with tally.phase("load"):  # TRL takes seconds to import, and goes after Unsloth
+        from ftlib.training.local.sft import as_dataset, config, make_trainer
+        from ftlib.training.local.watch import Watch
 
     with tally.phase("train"):
-        steps = tally.planned or planned_steps(len(rows), settings, processes())
         watch = Watch(settings, tally, evaluates=bool(held_out), on_event=hooks.on_event, should_stop=hooks.should_stop)
-        arguments = config(loaded, settings, checkpoints, steps)
+        arguments = config(loaded, settings, checkpoints)
         valid = as_dataset(held_out) if held_out else None
         trainer = make_trainer(loaded, settings, arguments, as_dataset(rows), valid, tally, fingerprint, watch, hooks.on_save)
         if start is not None:
