@@ -47,7 +47,8 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
     report: Json = {"na": {}}
     training = NOTHING
     if rows:
-        report = hosted_training(rows, model, provider.name, contestant.epochs)
+        valid = run.folder(contestant) / "valid.jsonl"
+        report = hosted_training(rows, model, provider, contestant.epochs, read_rows(valid) if valid.exists() else ())
         try:
             training = hosted_cost(report, provider.name, served, prices)
             report |= training.data("training_cost_usd")
@@ -86,9 +87,9 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
         contestant = Contestant(name="file", trainer="local", model=model.name, epochs=epochs)
         settings = settings_for(contestant, tiny=model.build is not None, seed=SEED)
         return {**local_training(rows, model, settings, gpu), "trainer": "local"}, NOTHING
-    prices.free = load_provider(provider).free
-    offer = model.at(provider)
-    report = hosted_training(rows, model, provider, epochs)
+    service, offer = load_provider(provider), model.at(provider)
+    prices.free = service.free
+    report = hosted_training(rows, model, service, epochs)
     cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)
     warnings = dates(model, provider, tuning=True)
     return {**report, **cost.data("training_cost_usd"), "trainer": "hosted", "provider": provider, "warnings": warnings}, cost

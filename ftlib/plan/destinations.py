@@ -19,6 +19,7 @@ from ftlib.plan.text import in_dollars
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
 from ftlib.runs import Run
+from ftlib.training.hosted.provider import load_provider
 from ftlib.training.local.settings import settings_for
 
 Json = dict[str, Any]
@@ -45,9 +46,9 @@ def _own(run: Run, contestant: Contestant, gpu: str) -> Json:
         rows = read_rows(path)
         settings = settings_for(contestant, tiny=model.build is not None, seed=run.profile.seed)
         found = local_training(rows, model, settings, gpu, revision=contestant.revision)
-        took = "n/a" if found["seconds"] is None else f"no bill; {found['seconds_low']} to {found['seconds_high']} s on {found['gpu']}"
+        took = f"n/a: {found['na']['seconds']}" if found["seconds"] is None else f"no bill; {found['seconds_low']} to {found['seconds_high']} s on {found['gpu']}"
         return {**row, "rows": len(rows), "tokens": found["training_tokens"], "price": took, "verdict": _verdict(path, rules, model)}
-    return {**row, **_priced(path, rules, model, contestant.epochs, run.profile.prices), "verdict": _verdict(path, rules, model)}
+    return {**row, **_priced(run, path, rules, model, contestant.epochs), "verdict": _verdict(path, rules, model)}
 
 
 def _other(run: Run, rules: Destination, folder: Path) -> Json:
@@ -59,7 +60,7 @@ def _other(run: Run, rules: Destination, folder: Path) -> Json:
         Writer(load_task(run.profile.task), rules, model=model).write(run.curated_for(run.profile.contestants[0]) / "train.jsonl", path)
     except DataError as error:
         return {**row, "rows": 0, "tokens": 0, "price": "n/a", "verdict": f"refused: {error}"}
-    priced = _priced(path, rules, model, None, run.profile.prices) if model else {}
+    priced = _priced(run, path, rules, model, None) if model else {}
     return {**row, **priced, "verdict": _verdict(path, rules, model)}
 
 
@@ -70,12 +71,12 @@ def _tuned_at(provider: str, prices: str | None) -> Model | None:
     return next(priced, next((model for model, _ in offers), None))
 
 
-def _priced(path: Path, rules: Destination, model: Model, epochs: float | None, prices: str | None) -> Json:
+def _priced(run: Run, path: Path, rules: Destination, model: Model, epochs: float | None) -> Json:
     """Rows, billed tokens and price of a training there."""
     rows, offer = read_rows(path), model.at(rules.name)
-    report = hosted_training(rows, model, rules.name, epochs)
+    report = hosted_training(rows, model, load_provider(rules.name, run.profile.providers), epochs)
     try:
-        cost = hosted_cost(report, rules.name, offer.id if offer else model.id, Prices(prices))
+        cost = hosted_cost(report, rules.name, offer.id if offer else model.id, Prices(run.profile.prices))
     except UnknownPrice:
         return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": "n/a: not in the price book"}
     price = in_dollars(cost.data("usd"), "usd")

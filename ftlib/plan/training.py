@@ -18,6 +18,7 @@ from ftlib.plan.money import Amount, Prices
 from ftlib.plan.tokenizers import local_tokens
 from ftlib.profile import builtin_names
 from ftlib.training.hosted.before import default_epochs
+from ftlib.training.hosted.provider import Provider
 from ftlib.training.local.settings import TuneSettings
 
 OTHER_TOKENIZER = 0.2  # how far another tokenizer's count may be off (Llama's and Qwen's are within it on English prose)
@@ -42,18 +43,19 @@ def spread(tokens: Sequence[int]) -> Json:
     return {"min": min(tokens), "mean": round(sum(tokens) / len(tokens), 1), "max": max(tokens)}
 
 
-def hosted_training(rows: Sequence[Json], model: Model, provider: str, epochs: float | None) -> Json:
+def hosted_training(rows: Sequence[Json], model: Model, provider: Provider, epochs: float | None, valid: Sequence[Json] = ()) -> Json:
     """Billed tokens of a job, with ``billed_low`` and ``billed_high``.
 
     They are exact where the model's encoding is known, within 5 % where its tokenizer is at hand (a service may frame the turns in another
-    way), else another tokenizer's, give or take 20 %.
+    way), else another tokenizer's, give or take 20 %. ``valid`` counts where the service bills its evaluations.
     """
     tokens, counted_by, slack = _hosted_tokens(rows, model)
-    offer = model.at(provider)
+    offer = model.at(provider.name)
     if offer and offer.context:
         tokens = [min(count, offer.context) for count in tokens]
-    times = int(epochs) if epochs else default_epochs(len(rows))
-    billed = sum(tokens) * times
+    times = int(epochs) if epochs else provider.epochs or default_epochs(len(rows))
+    evaluated = sum(_hosted_tokens(valid, model)[0]) * provider.evaluations
+    billed = sum(tokens) * times + evaluated
     return {
         "examples": len(rows),
         "epochs": times,
@@ -64,7 +66,9 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: str, epochs: f
         "billed_high": round(billed * (1 + slack)),
         "counted_by": counted_by,
         "reasoning": [
-            f"{sum(tokens):,} tokens in {len(rows):,} examples x {times} epochs = {billed:,} billed",
+            f"{sum(tokens):,} tokens in {len(rows):,} examples x {times} epochs"
+            + (f" + {len(valid):,} validation examples x {provider.evaluations} evaluations" if evaluated else "")
+            + f" = {billed:,} billed",
             *([] if epochs else [f"{times} epochs are what the service chooses for {len(rows)} examples"]),
         ],
         "na": {"steps": "the service chooses the batch size"},

@@ -184,6 +184,27 @@ def test_minimum_charge_and_hosting_count_where_they_are_known(tmp_path: Path) -
     assert "3.00 dollars an hour" in estimate_text(found)
 
 
+def test_each_service_chooses_its_own_epochs_and_together_bills_its_evaluations(tmp_path: Path) -> None:
+    from ftlib.plan.training import hosted_training, read_rows
+    from ftlib.training.hosted.before import training_cost
+    from ftlib.training.hosted.provider import load_provider
+
+    path = chat_file(tmp_path / "train.jsonl")
+    valid = chat_file(tmp_path / "valid.jsonl", 3)
+    model = find_model("llama-3.1-8b")
+    rows, held_out, once = read_rows(path), read_rows(valid), sum(rows_tokens(read_rows(path)))
+    for name, epochs in (("together", 1), ("nebius", 3), ("openai", 8)):
+        found = hosted_training(rows, model, load_provider(name), None)
+        assert (found["epochs"], found["billed_training_tokens"]) == (epochs, epochs * once)
+    together = load_provider("together")
+    found = hosted_training(rows, model, together, 2, held_out)
+    assert found["billed_training_tokens"] == 2 * once + 4 * sum(rows_tokens(held_out))
+    assert "3 validation examples x 4 evaluations" in found["reasoning"][0]
+    served = "meta-llama/Meta-Llama-3.1-8B-Instruct-Reference"
+    assert training_cost(together, model, served, path, 2, None, valid).tokens == found["billed_training_tokens"]
+    assert hosted_training(rows, model, load_provider("openai"), 2, held_out)["billed_training_tokens"] == 2 * once
+
+
 def test_an_unknown_price_in_a_profile_leaves_the_others_standing() -> None:
     overrides = [*TINY, "contestants.gpt-4o-mini.provider=nebius", "contestants.gpt-4o-mini.model=llama-3.1-8b"]
     found = estimate("hosted", overrides=overrides)

@@ -51,21 +51,24 @@ def default_epochs(rows: int) -> int:
     return max(1, 25_000 // rows) if 3 * rows > 25_000 else 3
 
 
-def training_cost(provider: Provider, model: Model, served: str, file: Path, epochs: int | None, prices: str | None) -> Cost:
+def training_cost(
+    provider: Provider, model: Model, served: str, file: Path, epochs: int | None, prices: str | None, valid: Path | None = None
+) -> Cost:
     """What training on a file costs. Raises Refused where the price is not known.
 
     Tokens are counted as OpenAI bills them; for a model whose tokenizer is another, the worst case takes a token a byte.
     """
     encoding = model.encoding or "o200k_base"
-    examples = chat_rows(file)
-    rows, tokens = len(examples), sum(rows_tokens(examples, encoding))
-    most = sum(most_tokens(row["messages"]) for row in examples)
-    times = epochs or default_epochs(rows)
+    examples, others = chat_rows(file), chat_rows(valid) if valid and provider.evaluations else []
+    times = epochs or provider.epochs or default_epochs(len(examples))
     rate, least = training_rate(provider, served, prices)
-    usd = max(least, tokens * times * rate)
+    tokens = sum(rows_tokens(examples, encoding)) * times + sum(rows_tokens(others, encoding)) * provider.evaluations
+    usd = max(least, tokens * rate)
     if model.encoding is not None:
-        return Cost(rows, times, tokens * times, usd, usd, encoding)
-    return Cost(rows, times, tokens * times, usd, max(least, most * times * rate), f"{encoding} (an estimate: the model's own tokenizer is another)")
+        return Cost(len(examples), times, tokens, usd, usd, encoding)
+    most = sum(most_tokens(row["messages"]) for row in examples) * times + sum(most_tokens(row["messages"]) for row in others) * provider.evaluations
+    counted_by = f"{encoding} (an estimate: the model's own tokenizer is another)"
+    return Cost(len(examples), times, tokens, usd, max(least, most * rate), counted_by)
 
 
 def chat_rows(file: Path) -> list[Json]:

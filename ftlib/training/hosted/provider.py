@@ -42,6 +42,8 @@ class Provider(Strict):
     hyperparameters: Literal["method", "flat"] = "method"  # `flat`: the older spelling, directly under `hyperparameters`
     hyperparameters_extra: dict[str, Any] = msgspec.field(default_factory=dict)
     learning_rate: Literal["multiplier", "absolute"] = "multiplier"  # what learning_rate_multiplier means there
+    epochs: int | None = None  # that it takes where a job names none; None: OpenAI's rule
+    evaluations: int = 0  # how often it passes over a validation file, and bills it
     job_body: dict[str, Any] = msgspec.field(default_factory=dict)  # further fields of a job's request
     suffix_dots: bool = True
     suffix_length: int = 64

@@ -32,6 +32,7 @@ class TogetherService(OpenAIService):
             import together
         except ImportError:
             raise MissingExtra("Tuning at Together needs its own client: pip install 'together>=2'.") from None
+        self._evaluations = provider.evaluations
         parts = urlsplit(provider.address or "")
         self._together: Any = together.AsyncTogether(
             api_key=key.reveal(), base_url=f"{parts.scheme}://{parts.netloc}", max_retries=0, timeout=provider.attempt_s
@@ -81,7 +82,7 @@ class TogetherService(OpenAIService):
             if ours in hyper:
                 own[theirs] = hyper[ours]
         if request.get("validation_file"):
-            own |= {"validation_file": request["validation_file"], "n_evals": 4}
+            own |= {"validation_file": request["validation_file"], "n_evals": self._evaluations}
         return job_of(await self._plain(self._together.fine_tuning.create(**own)))
 
     async def job(self, job_id: str) -> Json:

@@ -91,7 +91,8 @@ class HostedTrainer:
         files = self._files()
         if "train" not in files:
             raise Refused(f"{self.run.folder(self.contestant) / 'train.jsonl'} does not exist; run notebook 02 (or `ftlib run`) first.")
-        return before.training_cost(self.provider, self.model, self.base_model, files["train"], self.settings()["epochs"], self.run.profile.prices)
+        epochs, prices = self.settings()["epochs"], self.run.profile.prices
+        return before.training_cost(self.provider, self.model, self.base_model, files["train"], epochs, prices, files.get("valid"))
 
     def estimate(self) -> Json:
         """Tokens and dollars of the training, and the budget it is held against; makes no request."""
