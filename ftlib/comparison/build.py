@@ -134,6 +134,10 @@ def flags(material: Material) -> Table:
         notes.insert(
             0, "Base and tuned of one contestant differ in these (exact McNemar, after Holm; all tests stand in the workbook's Degenerate sheet):"
         )
+    if any(material.state(system) == "trivial" for system in material.systems):
+        from ftlib.evaluation.trivial import BY_CONSTRUCTION
+
+        notes.insert(0, BY_CONSTRUCTION)
     return Table("degenerate", "Degenerate answers", "Share of test answers with each defect, with Wilson's 95 % interval.", columns, rows, notes)
 
 

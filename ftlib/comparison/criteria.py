@@ -87,6 +87,10 @@ def _precision_notes(material: Material) -> list[str]:
             f"{smallest.get('metric') or material.primary}; smaller ones are not to be read."
         )
     notes.append(seed_note(material))
+    if any(material.state(system) == "trivial" for system in material.systems):
+        from ftlib.evaluation.trivial import BY_CONSTRUCTION
+
+        notes.append(BY_CONSTRUCTION)
     return notes
 
 

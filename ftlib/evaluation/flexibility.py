@@ -42,7 +42,7 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
             answers = given["retention"] or []
             checks = {row["id"]: row for row in probe_rows(run, "retention")}
             passed[system] = {a.id: passes(a.text, checks[a.id]["check"]) for a in answers}
-            part["retention"] = retention(passed[system], checks)
+            part["retention"] = retention(passed[system], checks) | {"failed": sum(a.failed for a in answers)}
             flags = blurbs([a.text for a in answers], [q.prompt.user for q in sets["retention"]], training(run))
             bled[system] = {a.id: flag for a, flag in zip(answers, flags, strict=True)}
             part["bleeding"] = rate(bled[system])
@@ -53,13 +53,15 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
         for name in ("wording", "transfer", "reverse"):
             if given.get(name) is not None:
                 scores = [overlap(q.item, a) for q, a in zip(sets[name], given[name] or [], strict=True)]
+                failed = {"failed": sum(a.failed for a in given[name] or [])}
                 rows += [probe_row(a, system, name, q, {METRIC: s}) for a, q, s in zip(given[name] or [], sets[name], scores, strict=True)]
                 if name == "wording":
                     test = {q.item.id: overlap(q.item, a) for q, a in zip(sets["test"], given["test"] or [], strict=True)}
-                    part["wording"] = wording(sets[name], scores, test)
+                    part["wording"] = wording(sets[name], scores, test) | failed
                 else:
                     part["transfer"] = part["transfer"] or {"metric": METRIC, "value": None, "n": 0, "reverse": None}
-                    part["transfer"] |= mean(scores, run) if name == "transfer" else {"reverse": {"metric": METRIC, **mean(scores, run)}}
+                    result = mean(scores, run) | failed
+                    part["transfer"] |= result if name == "transfer" else {"reverse": {"metric": METRIC, **result}}
         part["forgetting"] = forgetting(run, system)
         part["na"] = reasons(run, system, part)
         found[system] = part

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftlib.evaluation.flags import KINDS
+from ftlib.evaluation.trivial import BY_CONSTRUCTION
 from ftlib.files import read_jsonl
 from ftlib.runs import Run
 
@@ -88,8 +89,21 @@ def metrics(summary: Mapping[str, Any]) -> Table:
     return Table(
         ("system", "failed", *(NAMES.get(name, name) for name in names)),
         rows,
-        f"{summary['n']} test items. Intervals: {summary['settings']['interval']}.",
+        f"{summary['n']} test items. Intervals: {summary['settings']['interval']}. {_smallest(summary)}{_failed(summary)}",
     )
+
+
+def _smallest(summary: Mapping[str, Any]) -> str:
+    """The smallest difference on the primary metric that the items can show, or why it is not known."""
+    small = summary["smallest_difference"]
+    said = f"{small['value']:.2f} {small['unit']}" if small["value"] is not None else f"n/a, {small['na']}"
+    return f"Smallest {NAMES.get(small['metric'], small['metric'])} difference that {summary['n']} items can show: {said}."
+
+
+def _failed(summary: Mapping[str, Any]) -> str:
+    """How many items failed in which systems, and how they were scored; empty where none did."""
+    found = [f"{system} {data['failed']}" for system, data in summary["systems"].items() if data["failed"]]
+    return f" Failed items, scored as {summary['settings']['failed_score']:g} and never dropped: {', '.join(found)}." if found else ""
 
 
 def signatures(summary: Mapping[str, Any]) -> Table:
@@ -114,10 +128,8 @@ def pairs(summary: Mapping[str, Any], metric: str = "") -> Table:
         for row in summary["pairs"]
         if row["metric"] == metric
     ]
-    small = summary["smallest_difference"]
-    note = f"Smallest {NAMES.get(small['metric'], small['metric'])} difference that {summary['n']} items can show: "
-    note += f"{small['value']:.2f} {small['unit']}." if small["value"] is not None else str(small["na"])
-    return Table(("difference", NAMES.get(metric, metric), "95 % interval", "p, bootstrap", "p, sign flips", "p, Holm", "told apart?"), rows, note)
+    head = ("difference", NAMES.get(metric, metric), "95 % interval", "p, bootstrap", "p, sign flips", "p, Holm", "told apart?")
+    return Table(head, rows, _smallest(summary) + _failed(summary))
 
 
 def flags(summary: Mapping[str, Any]) -> Table:
@@ -126,7 +138,10 @@ def flags(summary: Mapping[str, Any]) -> Table:
     seen = [kind for kind in KINDS if any(data["flags"].get(kind, {}).get("count") for data in systems.values())]
     rows = [(kind, KINDS[kind], *(_figure(data["flags"].get(kind), 100, 0, "rate") for data in systems.values())) for kind in seen]
     never = ", ".join(kind for kind in KINDS if kind not in seen)
-    return Table(("flag", "what it means", *systems), rows, f"Percent of answers, with Wilson's 95 % interval. Never seen: {never or 'none'}.")
+    note = f"Percent of answers, with Wilson's 95 % interval. Never seen: {never or 'none'}.{_failed(summary)}"
+    if any(data["state"] == "trivial" for data in systems.values()):
+        note += f" {BY_CONSTRUCTION}"
+    return Table(("flag", "what it means", *systems), rows, note)
 
 
 def flexibility(summary: Mapping[str, Any]) -> Table:
@@ -145,7 +160,15 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
                 _figure(part["bleeding"], 100, 0, "rate"),
             )
         )
-    note = "n/a: " + "; ".join(dict.fromkeys(f"{name}: {why}" for part in summary["flexibility"].values() for name, why in part["na"].items()))
+    parts = summary["flexibility"].items()
+    missing = dict.fromkeys(f"{name}: {why}" for _, part in parts for name, why in part["na"].items())
+    failed = [
+        f"{system} {name} {found['failed']}"
+        for system, part in parts
+        for name, found in part.items()
+        if isinstance(found, dict) and found.get("failed")
+    ]
+    note = (f"n/a: {'; '.join(missing)}. " if missing else "") + (f"Failed items, scored as not passed or 0: {', '.join(failed)}." if failed else "")
     head = (
         "system",
         "retention, %",
@@ -155,7 +178,7 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         "reverse task",
         "bleeding, %",
     )
-    return Table(head, rows, note if note != "n/a: " else "")
+    return Table(head, rows, note)
 
 
 def judged(summary: Mapping[str, Any]) -> Table:

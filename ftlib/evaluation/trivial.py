@@ -11,6 +11,10 @@ from ftlib.formatting.task import Record, Task
 
 NAMES = ("echo", "constant", "nearest")
 VERSION = 2  # of these rules: raised when an answer changes
+BY_CONSTRUCTION = (
+    "The trivial systems are flagged by construction and not by a finding: echo repeats the title, constant says one thing to all, "
+    "nearest copies a training text."
+)
 Vector = dict[str, float]
 
 

@@ -40,7 +40,11 @@ def test_tables_say_what_is_missing_and_why(scored):
     assert "the profile holds no slice out" in repr(showing.flexibility(summary))
     assert "n/a without a judge" in showing.judged(summary)._repr_html_()
     assert "Smallest ROUGE-L difference that 12 items can show" in repr(showing.pairs(summary))
+    assert "Smallest ROUGE-L difference that 12 items can show" in repr(showing.metrics(summary))
+    for table in (showing.metrics, showing.pairs, showing.flags):
+        assert "Failed items, scored as 0 and never dropped: one.tuned 1." in repr(table(summary))
     assert "empty" in repr(showing.flags(summary))
+    assert "by construction" in repr(showing.flags(summary))
     assert "tok:unicode" in showing.signatures(summary)._repr_html_()
 
 

@@ -66,6 +66,7 @@ def judge_pairs(run: Run, judge: Judge, systems: tuple[str, str], pairs: Sequenc
     found["length_controlled"] = length_controlled(verdicts, [(a, b) for _, _, a, b in pairs])
     found["controls"] = {name: control(read_pairs(name, group, said), EXPECTED[name]) for name, group in controls.items()}
     found["trusted"] = all(result["passed"] for result in found["controls"].values())
+    found["empty"] = {system: sum(not pair[2 + side].strip() for pair in pairs) for side, system in enumerate(systems)}
     found["verdicts"] = {identity: verdict.winner for (identity, *_), verdict in zip(pairs, verdicts, strict=True)}
     found["systems"] = {}
     for side, (which, system) in enumerate(zip("ab", systems, strict=True)):

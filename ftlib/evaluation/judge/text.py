@@ -16,6 +16,8 @@ def judge_text(found: dict[str, Any]) -> str:
             f"unparsable {found['unparsable']}",
             f"  at like length: {found['length_controlled']['na'] or _share(found['length_controlled'], 'win_rate_a')}",
         ]
+        empty = [f"{system} {count}" for system, count in found.get("empty", {}).items() if count]
+        lines += [f"  judged though empty or failed: {', '.join(empty)}"] if empty else []
         for name, control in found["controls"].items():
             lines.append(f"  control {name}: {control['right']} of {control['n']} as they should be: {'passed' if control['passed'] else 'FAILED'}")
         if not found["trusted"]:
