@@ -9,6 +9,12 @@ from typing import Any
 
 import ftlib
 
+FORMAT_FOR = "whose rules to write for: openai (with --to chat unless given), azure, nebius, together, sandbox or local (with --to instruction)"
+CHECK = """Is this training file good there.
+
+Exits with 0 where it is, though there may be warnings; with 1 where an error would have it refused; with 2 where it cannot be read."""
+CHECK_FOR = "openai, azure, nebius, together or sandbox (chat rows); local or local:MODEL (instruction and chat rows)"
+
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
@@ -96,18 +102,17 @@ def _curation(commands: Any) -> None:
 def _formatting(commands: Any) -> None:
     sub = _add(commands, "format", "records to training files", "format curated --to chat --task describe --out files")
     sub.add_argument("folder", type=Path)
-    sub.add_argument("--to", choices=["instruction", "chat"], required=True)
+    sub.add_argument("--to", choices=["instruction", "chat"], required=True, help="hosted services take chat rows, the local trainer both")
     sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file")
     sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--for", dest="destination", metavar="DESTINATION", help="whose rules to write for; openai for chat, local for instruction")
+    sub.add_argument("--for", dest="destination", metavar="DESTINATION", help=FORMAT_FOR)
     sub.add_argument("--truncate", type=int, metavar="TOKENS", help="cut answers of longer examples, and list them; nothing is cut unless given")
     sub = _add(
         commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json"
     )
+    sub.description = CHECK
     sub.add_argument("file", type=Path)
-    sub.add_argument(
-        "--for", dest="destination", required=True, metavar="DESTINATION", help="openai, azure, nebius, together, sandbox, local or local:MODEL"
-    )
+    sub.add_argument("--for", dest="destination", required=True, metavar="DESTINATION", help=CHECK_FOR)
     sub.add_argument("--validation", type=Path, help="the validation file that goes with it")
     sub.add_argument("--model", help="the model to be tuned (its context length and tokenizer)")
     sub.add_argument("--suffix", help="the suffix of the job that is to follow, to be checked too")

@@ -81,7 +81,8 @@ def check(args: argparse.Namespace) -> Outcome:
     from ftlib.formatting.destinations import find_destination
     from ftlib.plan.tokenizers import row_counter
 
-    model = args.model or find_destination(args.destination)[1]
+    named = find_destination(args.destination)[1]
+    model = args.model or named
     count = row_counter(model) if model else None
     found = check_file(args.file, destination=args.destination, validation=args.validation, model=args.model, suffix=args.suffix, tokens=count)
     return Outcome(found, check_text(found), 0 if found["ok"] else 1)

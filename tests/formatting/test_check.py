@@ -119,6 +119,19 @@ def test_the_command_exits_0_1_2(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["check", str(tmp_path / "none.jsonl"), "--for", "openai"]) == 2
     assert main(["check", str(path), "--for", "opnai"]) == 2
     assert "did you mean 'openai'" in capsys.readouterr().err
+    assert main(["check", str(path), "--for", "opnai", "--model", "gpt-4o-mini"]) == 2
+
+
+def test_warnings_alone_exit_0_and_the_help_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(next(case for case in REJECTED if case.name == "twice the same").data())
+    assert main(["check", str(path), "--for", "openai"]) == 0
+    assert "duplicate" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Exits with 0 where it is, though there may be warnings" in said
+    assert "local or local:MODEL (instruction and chat rows)" in said
 
 
 def test_a_provider_of_ones_own_is_held_to_the_form_but_not_to_the_limits(tmp_path: Path) -> None:
