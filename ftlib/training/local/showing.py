@@ -23,6 +23,9 @@ def local_name(profile: str, contestant: str) -> str:
 def plan(trainer: LocalTrainer) -> None:
     """Print model, rows, steps and settings before anything is loaded."""
     found, settings = trainer.estimate(), trainer.tuning
+    if trainer.contestant.recorded:
+        print(f"the answers of {trainer.contestant.name} were recorded earlier ({trainer.contestant.recorded}); nothing is trained")
+        return
     where = " (built here)" if trainer.model.build else f" at {trainer.revision}" if trainer.revision else ""
     print(f"{'model':22} {trainer.model.id}{where}")
     if not trainer.contestant.trains:
@@ -101,6 +104,9 @@ def took(run: Run, name: str) -> None:
 def side_by_side(trainer: LocalTrainer, rows: int = 3, width: int = 300) -> None:
     """Ask base and tuned model, one loaded model for both, about the first validation rows; print the answers under each title."""
     run, contestant = trainer.run, trainer.contestant
+    if contestant.recorded:
+        print("no model is asked: the answers were recorded earlier; notebook 05 scores them")
+        return
     task = load_task(contestant.task or run.profile.task)
     records = list(islice(read_jsonl(run.curated_for(contestant) / "valid.jsonl"), rows))
     found: dict[str, dict[int, str]] = {}

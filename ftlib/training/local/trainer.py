@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ftlib.catalogue import Model, find_model
 from ftlib.drive import pull, push
-from ftlib.errors import DataError, FtlibError, TrainingFailed
+from ftlib.errors import DataError, FtlibError, Refused, TrainingFailed
 from ftlib.files import read_json, read_jsonl, sha256_bytes, sha256_file, write_json
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
@@ -79,8 +79,9 @@ class LocalTrainer:
         """
         about = {"contestant": self.contestant.name, "trainer": "local", "model": {"id": self.model.id, "revision": self.revision}}
         if not self.contestant.trains:
-            few = self.contestant.few_shot is not None
-            reason = "few_shot puts training rows into the prompt and trains nothing" if few else "nothing is trained"
+            few, recorded = self.contestant.few_shot is not None, self.contestant.recorded
+            reason = f"its answers were recorded earlier ({recorded})" if recorded else "nothing is trained"
+            reason = "few_shot puts training rows into the prompt and trains nothing" if few else reason
             write_json(self.folder / "training.json", {**about, "status": "nothing_to_train", "reason": reason, "method": "none"})
             return
         from ftlib.training.local.tuning import tune
@@ -109,7 +110,12 @@ class LocalTrainer:
         push(self.run, self.folder / "checkpoints")
 
     def ask(self, prompts: Sequence[Prompt], *, tuned: bool) -> Iterator[tuple[int, Answer]]:
-        """Answer prompts in batches of like length, yielding (position, answer). Raises TrainingFailed where no adapter is there."""
+        """Answer prompts in batches of like length, yielding (position, answer).
+
+        Raises TrainingFailed where no adapter is there, Refused where the answers were recorded.
+        """
+        if self.contestant.recorded:
+            raise Refused(f"{self.contestant.name}'s answers were recorded earlier; there is no model to ask.")
         if self.contestant.engine == "vllm":
             from ftlib.training.local.vllm import answer_all
 

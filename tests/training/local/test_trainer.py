@@ -109,6 +109,24 @@ def test_few_shot_trains_nothing_and_answers_with_its_shots(tmp_path: Path) -> N
         export_one(made.path, "micro", to="adapter")
 
 
+def test_recorded_answers_build_and_load_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from ftlib.training.local import load, tiny
+
+    for module, name in ((tiny, "build_tiny"), (load, "load")):
+        monkeypatch.setattr(module, name, lambda *a, **k: pytest.fail("a model was built or loaded"))
+    made = make_run(tmp_path / "run", model="tiny-llama", recorded="answers.jsonl", epochs=None)
+    report = train_contestant(made, made.contestant("micro"))
+    assert (report["status"], report["reason"]) == ("nothing_to_train", "its answers were recorded earlier (answers.jsonl)")
+    trainer = LocalTrainer(made, made.contestant("micro"))
+    showing.plan(trainer)
+    assert showing.loss_figure(made, "micro") is None
+    showing.took(made, "micro")
+    showing.side_by_side(trainer)
+    assert capsys.readouterr().out.count("were recorded earlier") == 4
+    with pytest.raises(Refused, match="there is no model to ask"):
+        list(trainer.ask([], tuned=True))
+
+
 def test_a_refusal_is_written_down_and_nothing_else(tmp_path: Path) -> None:
     made = make_run(tmp_path / "run", require_gpu=True)
     report = train_or_report(made, made.contestant("micro"))
