@@ -38,14 +38,14 @@ def statistics(chrf: Any, reference: str, answers: list[str]) -> list[list[int]]
     return [chrf._compute_segment_statistics(answer, counted) for answer in answers]
 
 
-def from_statistics(sums: Floats) -> Floats:
-    """chrF2 in points of summed counts; any leading shape, 18 last. Orders that one side lacks are left out (eff:yes)."""
+def from_statistics(sums: Floats, beta: int = BETA) -> Floats:
+    """chrF in points of summed counts; any leading shape, 18 last. Orders that one side lacks are left out (eff:yes)."""
     counts = sums.reshape(*sums.shape[:-1], ORDER, 3)
     answer, reference, matches = counts[..., 0], counts[..., 1], counts[..., 2]
     usable = (answer > 0) & (reference > 0)
     orders = np.maximum(usable.sum(-1), 1)
     precision = np.where(usable, matches / np.where(usable, answer, 1), 0).sum(-1) / orders
     recall = np.where(usable, matches / np.where(usable, reference, 1), 0).sum(-1) / orders
-    below = BETA**2 * precision + recall
-    points: Floats = np.where(below > 0, 100 * (1 + BETA**2) * precision * recall / np.where(below > 0, below, 1), 0.0)
+    below = beta**2 * precision + recall
+    points: Floats = np.where(below > 0, 100 * (1 + beta**2) * precision * recall / np.where(below > 0, below, 1), 0.0)
     return points

@@ -10,36 +10,58 @@ from hypothesis import strategies as st
 
 from ftlib.evaluation import chrf
 
-# sacrebleu's test/test_chrf.py: hypotheses, references, score of corpus_chrf with beta 3 given there; here beta 2, as computed by it
-CASES = [
+# The numbers of sacrebleu's own test/test_chrf.py: with effective order and beta 3; texts in which every order occurs, beta 3; sentences, beta 2
+EFFECTIVE_ORDER = [
+    (["a"], ["a"], 100.0),
+    ([""], ["reference"], 0.0),
+    (["a b c"], ["a b c"], 100.0),
+    (["a b c"], ["abc"], 100.0),
+    ([""], ["c"], 0.0),
+    (["a", "b"], ["a", "c"], 50.0),
+    (["aa"], ["ab"], 25.0),
+]
+CORPUS = [
     (["abcdefg"], ["hijklmnop"], 0.0),
     (["a"], ["b"], 0.0),
     ([""], ["b"], 0.0),
     ([""], ["ref"], 0.0),
-    (["aa"], ["ab"], 8.3),
-    (["a", "b"], ["a", "c"], 8.3),
-    (["a"], ["a"], 16.7),
-    (["a b c"], ["a b c"], 50.0),
-    (["a b c"], ["abc"], 50.0),
-    ([" risk assessment must be made of those who are qualified and expertise in the sector - these are the scientists ."],
-     ["risk assessment has to be undertaken by those who are qualified and expert in that area - that is the scientists ."], 63.361730),
-    ([" Die    Beziehung zwischen  Obama und Netanjahu ist nicht gerade  freundlich. "],
-     ["Das Verhältnis zwischen Obama und Netanyahu ist nicht gerade freundschaftlich."], 64.1302698),
+    (
+        [" risk assessment must be made of those who are qualified and expertise in the sector - these are the scientists ."],
+        ["risk assessment has to be undertaken by those who are qualified and expert in that area - that is the scientists ."],
+        63.361730,
+    ),
+    (
+        [" Die    Beziehung zwischen  Obama und Netanjahu ist nicht gerade  freundlich. "],
+        ["Das Verhältnis zwischen Obama und Netanyahu ist nicht gerade freundschaftlich."],
+        64.1302698,
+    ),
     (["Niemand hat die Absicht, eine Mauer zu errichten"], ["Niemand hat die Absicht, eine Mauer zu errichten"], 100.0),
+]
+SENTENCES = [
+    (["Co nás nejvíc trápí, protože lékaři si vybírají, kdo bude žít a kdo zemře."],
+     ["Nejvíce smutní jsme z toho, že musíme rozhodovat o tom, kdo bude žít a kdo zemře."], 39.14078509),
+    (["Nebo prostě nemají vybavení, které by jim pomohlo, uvedli lékaři."],
+     ["A někdy nemáme ani potřebný materiál, abychom jim pomohli, popsali lékaři."], 31.22557079),
+    (["Lapali po dechu, jejich životy skončily dřív, než skutečně začaly."],
+     ["Lapali po dechu a pak jejich život skončil - dřív, než skutečně mohl začít, připomněli."], 57.15704367),
 ]  # fmt: skip
 
 
-def ours(answers: list[str], references: list[str]) -> float:
+def ours(answers: list[str], references: list[str], beta: int = 2) -> float:
     counter = chrf.metric()
     rows = [chrf.statistics(counter, reference, [answer])[0] for answer, reference in zip(answers, references, strict=True)]
-    return float(chrf.from_statistics(np.array(rows, dtype=float).sum(0)))
+    return float(chrf.from_statistics(np.array(rows, dtype=float).sum(0), beta))
 
 
-@pytest.mark.parametrize(("answers", "references", "at_order_6_beta_3"), CASES)
-def test_sacrebleus_own_cases(answers, references, at_order_6_beta_3):
+@pytest.mark.parametrize(
+    ("answers", "references", "published", "beta"),
+    [(*case, 3) for case in EFFECTIVE_ORDER + CORPUS] + [(*case, 2) for case in SENTENCES],
+)
+def test_sacrebleus_own_cases(answers, references, published, beta):
+    assert ours(answers, references, beta) == pytest.approx(
+        published, abs=1e-3
+    )  # sentences and long texts were smoothed there: the 4th decimal differs
     assert ours(answers, references) == pytest.approx(sacrebleu.corpus_chrf(answers, [references], beta=2).score, abs=1e-9)
-    theirs = sacrebleu.corpus_chrf(answers, [references], beta=3, eps_smoothing=True).score
-    assert theirs == pytest.approx(at_order_6_beta_3, abs=0.05)  # the numbers in that file, so that the cases are the published ones
 
 
 @given(st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), min_size=1, max_size=6))

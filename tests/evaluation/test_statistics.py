@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
@@ -43,6 +43,7 @@ def test_mcnemar_of_many_discordant_pairs():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+@settings(max_examples=20)  # theirs takes a tenth of a second
 def test_holm_equals_statsmodels(p):
     assert ours.holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]), abs=1e-12)
 
