@@ -8,6 +8,7 @@ from typing import Any
 
 from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.prices import UnknownPrice
+from ftlib.errors import ProfileError
 from ftlib.formatting.tokens import ENCODING
 from ftlib.plan.answers import asked, hosted_answers
 from ftlib.plan.money import NOTHING, Amount, Prices, unknown
@@ -54,7 +55,7 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
             report |= training.data("training_cost_usd")
         except UnknownPrice as error:
             report |= unknown("training_cost_usd")
-            report["na"]["training_cost_usd"] = str(error)
+            report["na"]["training_cost_usd"] = not_tuned(model, provider.name) or str(error)
     sets = asked(run, contestant, encoding=model.encoding or ENCODING)
     states = [system.rpartition(".")[2] for system in contestant.systems()]
     share = provider.batch_discount if contestant.batch_api else 1.0
@@ -63,6 +64,12 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
     cost = unknown("answers_cost_usd") if answers["na"] else answers["amount"].data("answers_cost_usd")
     report |= {"answers": sets, **cost, "usd_per_1000_answers": answers["usd_per_1000_answers"]}
     return {**head, **report, "warnings": dates(model, provider.name, tuning=bool(rows))}, training, answers["amount"]
+
+
+def not_tuned(model: Model, provider: str) -> str | None:
+    """A sentence where the catalogue knows that a provider does not tune a model."""
+    offer = model.at(provider)
+    return f"{provider} does not tune {offer.id}; `ftlib models` lists who tunes what." if offer and offer.tunable is False else None
 
 
 def dates(model: Model, provider: str, *, tuning: bool, today: datetime.date | None = None) -> list[str]:
@@ -88,6 +95,8 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
         settings = settings_for(contestant, tiny=model.build is not None, seed=SEED)
         return {**local_training(rows, model, settings, gpu), "trainer": "local"}, NOTHING
     service, offer = load_provider(provider), model.at(provider)
+    if closed := not_tuned(model, provider):
+        raise ProfileError(closed)
     prices.free = service.free
     report = hosted_training(rows, model, service, epochs)
     cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)

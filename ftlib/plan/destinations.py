@@ -46,7 +46,9 @@ def _own(run: Run, contestant: Contestant, gpu: str) -> Json:
         rows = read_rows(path)
         settings = settings_for(contestant, tiny=model.build is not None, seed=run.profile.seed)
         found = local_training(rows, model, settings, gpu, revision=contestant.revision)
-        took = f"n/a: {found['na']['seconds']}" if found["seconds"] is None else f"no bill; {found['seconds_low']} to {found['seconds_high']} s on {found['gpu']}"
+        took = f"n/a: {found['na'].get('seconds')}"
+        if found["seconds"] is not None:
+            took = f"no bill; {found['seconds_low']} to {found['seconds_high']} s on {found['gpu']}"
         return {**row, "rows": len(rows), "tokens": found["training_tokens"], "price": took, "verdict": _verdict(path, rules, model)}
     return {**row, **_priced(run, path, rules, model, contestant.epochs), "verdict": _verdict(path, rules, model)}
 

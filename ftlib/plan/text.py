@@ -11,7 +11,9 @@ def estimate_text(found: Json) -> str:
     """What is spent, on what, and how it was worked out."""
     lines = _file(found) if found["kind"] == "file" else _profile(found)
     lines += [
-        f"price: {row['provider']} {row['model']} {row['unit']}: {row['usd']:g} dollars per {row['per']:,.0f}, {row['date']}, {row['source']}"
+        f"price: {row['provider']} {row['model']} {row['unit']}: {row['usd']:g} dollars"
+        + ("" if row["per"] == 1 else f" per {row['per']:,.0f}")
+        + f", {row['date']}, {row['source']}"
         for row in found["prices"]
     ]
     return "\n".join([*lines, *(f"warning: {line}" for line in found["warnings"])])
@@ -29,7 +31,8 @@ def _profile(found: Json) -> list[str]:
         if "answers" in report:
             items = sum(part["items"] for part in report["answers"].values())
             sets = ", ".join(f"{name} {part['items']}" for name, part in report["answers"].items())
-            lines.append(f"    asks {items} questions of each system ({sets}): {in_dollars(report, 'answers_cost_usd')}")
+            paid = in_dollars(report, "answers_cost_usd") if report["trainer"] == "hosted" else "no bill; how long it takes is measured as it answers"
+            lines.append(f"    asks {items} questions of each system ({sets}): {paid}")
         lines += ["    " + line for line in _thousand(report)]
     lines.append(
         f"  training {in_dollars(found, 'training_cost_usd')}, answers {in_dollars(found, 'answers_cost_usd')}, "
@@ -50,7 +53,7 @@ def _training(report: Json) -> list[str]:
     steps = "" if report["steps"] is None else f", {report['steps']} steps"
     lines = [
         f"{report['examples']:,} examples, {each['min']} to {each['max']} tokens (mean {each['mean']}; {report['counted_by']}), "
-        f"{report['epochs']:g} epochs{steps}"
+        f"{report['epochs']:g} epoch{'' if report['epochs'] == 1 else 's'}{steps}"
     ]
     if "billed_training_tokens" in report:
         lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {in_dollars(report, 'training_cost_usd')}")
@@ -59,8 +62,16 @@ def _training(report: Json) -> list[str]:
     if report.get("seconds") is not None:
         fits = {True: ", fits", False: ", does not fit", None: "" if report["gpu"] == "cpu" else ", may not fit"}[report["fits"]]
         took = f"{_time(report['seconds_low'])} to {_time(report['seconds_high'])}"
-        lines.append(f"{took}, {report['memory_bytes'] / 1e9:.1f} GB on {report['gpu']}{fits}")
+        lines.append(f"{took}, {report['memory_bytes'] / 1e9:.1f} GB on {report['gpu']}{fits}{_rented(report)}")
     return [*lines, *report.get("reasoning", []), *(f"{key}: {why}" for key, why in report.get("na", {}).items() if key != "steps")]
+
+
+def _rented(report: Json) -> str:
+    """What the training costs on a rented GPU, by whose prices; free offers are named."""
+    if "rented_cost_usd" not in report:
+        return ""
+    hours = [f"{row['provider']} {row['usd']:.3g}" if row["usd"] else f"{row['provider']} free" for row in report["gpu_hour_usd"]]
+    return f"; rented {in_dollars(report, 'rented_cost_usd')}, an hour: {', '.join(hours)}"
 
 
 def _thousand(report: Json) -> list[str]:

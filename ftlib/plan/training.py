@@ -11,12 +11,11 @@ from typing import Any
 
 from ftlib.catalogue import Model, Shape
 from ftlib.catalogue import hardware as hw
-from ftlib.catalogue.prices import read_prices
 from ftlib.errors import DataError
 from ftlib.formatting.tokens import ENCODING, rows_tokens
 from ftlib.plan.money import Amount, Prices
+from ftlib.plan.renting import rented
 from ftlib.plan.tokenizers import local_tokens
-from ftlib.profile import builtin_names
 from ftlib.training.hosted.before import default_epochs
 from ftlib.training.hosted.provider import Provider
 from ftlib.training.local.settings import TuneSettings
@@ -66,13 +65,18 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: Provider, epoc
         "billed_high": round(billed * (1 + slack)),
         "counted_by": counted_by,
         "reasoning": [
-            f"{sum(tokens):,} tokens in {len(rows):,} examples x {times} epochs"
+            f"{sum(tokens):,} tokens in {len(rows):,} examples x {in_epochs(times)}"
             + (f" + {len(valid):,} validation examples x {provider.evaluations} evaluations" if evaluated else "")
             + f" = {billed:,} billed",
-            *([] if epochs else [f"{times} epochs are what the service chooses for {len(rows)} examples"]),
+            *([] if epochs else [f"{in_epochs(times)}: the service's own choice for {len(rows)} examples"]),
         ],
         "na": {"steps": "the service chooses the batch size"},
     }
+
+
+def in_epochs(times: float) -> str:
+    """``1 epoch``, ``3 epochs``."""
+    return f"{times:g} epoch" + ("" if times == 1 else "s")
 
 
 def hosted_cost(report: Json, provider: str, served: str, prices: Prices) -> Amount:
@@ -148,14 +152,15 @@ def on_machine(model: Model, settings: TuneSettings, gpu: str, tokens: float, lo
     count = model.parameters or hw.parameters(shape)
     seconds = hw.seconds(count, tokens, device)
     ends = [f"the profile ends it after {settings.minutes:g} minutes"] if settings.minutes and seconds > settings.minutes * 60 else []
+    around = _around("seconds", min(seconds, settings.minutes * 60) if settings.minutes else seconds, hw.TIME_ERROR)
     parts = hw.memory_bytes(shape, batch=settings.batch, longest=longest, r=settings.r, quant=settings.quant or (4 if device.memory else 32))
     total = parts["total"]
     return {
         "gpu": device.name,
-        **_around("seconds", min(seconds, settings.minutes * 60) if settings.minutes else seconds, hw.TIME_ERROR),
+        **around,
         **_around("memory_bytes", total, hw.MEMORY_ERROR),
         "fits": None if not device.memory else total * (1 + hw.MEMORY_ERROR) <= device.memory or (None if total <= device.memory else False),
-        "gpu_hour_usd": gpu_hours(device.name),
+        **rented(device.name, around),
         "reasoning": [
             f"time: 6 x {count / 1e9:.3g} billion parameters x {tokens:,.0f} padded tokens / {device.operations / 1e12:.3g}e12 operations a second "
             f"= {seconds:,.0f} s on {device.name} ({device.source}); give or take {hw.TIME_ERROR:.0%}; loading and compiling apart",
@@ -189,9 +194,3 @@ def shape_of(model: Model) -> Shape | None:
         vocab=build.vocab,
         tied=True,
     )
-
-
-def gpu_hours(gpu: str) -> list[Json]:
-    """What an hour of a GPU costs where the price book knows."""
-    rows = [price for book in builtin_names("prices") for price in read_prices(book) if price.unit == "gpu_hour" and price.model == gpu]
-    return [{"provider": price.provider, "usd": price.usd, "date": price.date, "source": price.source} for price in rows]

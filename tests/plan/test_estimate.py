@@ -249,3 +249,23 @@ def test_packing_and_minutes_count() -> None:
 def test_the_command_prints_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["estimate", str(chat_file(tmp_path / "train.jsonl")), "--model", GPT, "--epochs", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "file"
+
+
+def test_a_rented_gpu_is_priced_by_the_hours_that_are_known(tmp_path: Path) -> None:
+    found = estimate(chat_file(tmp_path / "train.jsonl", 16), model="llama-3.1-8b", gpu="h100", epochs=2000)
+    paid = [row["usd"] for row in found["gpu_hour_usd"] if row["usd"]]
+    assert min(paid) * found["seconds"] / 3600 <= found["rented_cost_usd"] <= max(paid) * found["seconds"] / 3600
+    assert found["rented_cost_usd_low"] < found["rented_cost_usd"] < found["rented_cost_usd_high"]
+    assert "; rented " in estimate_text(found)
+    t4 = estimate(tmp_path / "train.jsonl", model="llama-3.1-8b", gpu="t4")
+    assert "colab free" in estimate_text(t4)
+    assert t4["rented_cost_usd"] > 0
+    here = estimate(tmp_path / "train.jsonl", model="tiny-llama")
+    assert "rented_cost_usd" not in here
+
+
+def test_a_model_that_a_service_tunes_no_more_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"openai does not tune gpt-4\.1-nano"):
+        estimate(chat_file(tmp_path / "train.jsonl"), model="gpt-4.1-nano", provider="openai")
+    found = estimate("hosted", overrides=[*TINY, "contestants.gpt-4o-mini.model=gpt-4.1-nano"])
+    assert found["contestants"][0]["na"]["training_cost_usd"].startswith("openai does not tune")
