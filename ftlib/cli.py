@@ -63,8 +63,9 @@ def curate(args: argparse.Namespace) -> Outcome:
 
 def leaks(args: argparse.Namespace) -> Outcome:
     from ftlib.curation.leaks import find_leaks, leaks_text
+    from ftlib.curation.records import Fields
 
-    found = find_leaks(args.files, threshold=args.threshold)
+    found = find_leaks(args.files, args.threshold, Fields(args.id_field, args.title_field or "title", args.content_field or "content"))
     return Outcome(found, leaks_text(found), 1 if found["exact"] or found["near"] else 0)
 
 

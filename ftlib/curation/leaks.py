@@ -18,12 +18,13 @@ from ftlib.errors import DataError
 I64 = npt.NDArray[np.int64]
 
 
-def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8) -> dict[str, Any]:
+def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8, fields: Fields = Fields()) -> dict[str, Any]:  # noqa: B008
     """Rows of later files that stand in an earlier file.
 
     Args:
         paths: two files or more, each of records, instruction rows or chat rows.
         threshold: Jaccard similarity of the sets of words from which two contents are near.
+        fields: what the columns of your own tables are called.
 
     Returns ``exact``, the number of rows of later files whose content or title stands in an earlier one (but for case,
     punctuation and white space), and ``near``, of those whose content nearly does; a row counts once, exact before near.
@@ -35,7 +36,7 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8) -> dict[str,
         raise DataError(f"--threshold is {threshold}; give a similarity above 0 and at most 1.")
     titles, contents, origin = [], [], []
     for number, path in enumerate(paths):
-        for line, identity, title, content in read_texts(path):
+        for line, identity, title, content in read_texts(path, fields):
             titles.append(title)
             contents.append(content)
             origin.append((number, line, identity))
@@ -87,12 +88,15 @@ def _equal_across(keys: npt.NDArray[np.uint64], rows: I64, side: I64) -> Iterato
     yield from zip(first[later].tolist(), order[later].tolist(), strict=True)
 
 
-def read_texts(path: Path | str) -> Iterator[tuple[int, str, str, str]]:
-    """(line, id, title, content) of each row of a file of records, instruction rows or chat rows; none of an empty file."""
+def read_texts(path: Path | str, fields: Fields = Fields()) -> Iterator[tuple[int, str, str, str]]:  # noqa: B008
+    """(line, id, title, content) of each row of a file of records, instruction rows or chat rows; none of an empty file.
+
+    With ``fields`` other than ours the file is a table that has them.
+    """
     if Path(path).is_file() and not Path(path).stat().st_size:
         return  # a recipe without validation rows writes such a file
     kind = ""
-    for line, row in open_rows(path):
+    for line, row in open_rows(path) if fields == Fields() else ():
         kind = kind or _kind(row, path)
         try:
             yield line, *_texts(kind, row)
@@ -100,7 +104,7 @@ def read_texts(path: Path | str) -> Iterator[tuple[int, str, str, str]]:
             raise DataError(f"{path}, line {line}: no row of {kind} as the lines before it; mend the file.") from None
     if not kind:
         # not JSON lines of ours: any table with a title and a content
-        for batch in Source(path, Fields()).batches():
+        for batch in Source(path, fields).batches():
             for number, record in enumerate(batch.records, 1):
                 yield number, record.id, record.title, record.content
 

@@ -11,7 +11,6 @@ the words before it and the check after it, so one code serves all machines.)
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ftlib.curation.parallel import in_order
+from ftlib.curation.similarity import Similarity
 from ftlib.curation.wordhash import EMPTY_TEXT, MIXER, hash_texts, text_keys, word_hashes
 
 PERMUTATIONS = 80
@@ -28,7 +28,8 @@ COMMON = 64  # so many of them do not count for candidates,
 COMMON_FROM = 400  # if they stand there more often than this
 SMALL = 64  # a bucket up to this size is looked at together with all others
 LEADERS = 200  # rows of a larger one that are compared with all of its others
-SETS = 2000  # texts whose words are held at once, some 10 KB each
+TOGETHER = 1 << 17  # candidates that are looked at together
+CROWD_PAIRS = 20_000_000  # of one bucket that are looked at; fewer rows lead in a crowd of more than 100,000
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -115,16 +116,6 @@ def features_of(titles: Sequence[str], contents: Sequence[str]) -> Features:
     return FeatureWriter().write(blocks, len(titles))
 
 
-def word_set(text: str) -> frozenset[str]:
-    """The words of a text in lower case: what the similarity of two texts is computed on."""
-    return frozenset(re.findall(r"\w+", text.lower()))
-
-
-def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Size of the intersection over size of the union; two empty sets are equal."""
-    return len(a & b) / len(a | b) if a or b else 1.0
-
-
 def near_pairs(
     features: Features, text: Callable[[int], str], threshold: float, *, rows: I64 | None = None, side: I64 | None = None
 ) -> list[tuple[int, int, float]]:
@@ -135,20 +126,32 @@ def near_pairs(
     first of each side takes part. ``text`` gives a row's content.
     """
     firsts = _first_of_each(features.contents, np.arange(len(features)) if rows is None else rows, side)
+    similarity = Similarity(text, len(features))
     found: dict[tuple[int, int], float] = {}
-    sets: dict[int, frozenset[str]] = {}
-    for pairs in _candidates(features.signatures, firsts, threshold, side):
-        for i, j in pairs.tolist():
-            a, b = (i, j) if i < j else (j, i)
-            if (a, b) in found or (side is not None and side[a] == side[b]) or features.contents[a] == features.contents[b]:
-                continue
-            if len(sets) > SETS:
-                sets.clear()
-            for index in (a, b):
-                if index not in sets:
-                    sets[index] = word_set(text(index))
-            found[a, b] = jaccard(sets[a], sets[b])
-    return sorted((a, b, similarity) for (a, b), similarity in found.items() if similarity >= threshold)
+    for candidates in _together(_candidates(features.signatures, firsts, threshold, side)):
+        pairs = np.sort(candidates, axis=1)
+        pairs = pairs[features.contents[pairs[:, 0]] != features.contents[pairs[:, 1]]]
+        if side is not None:
+            pairs = pairs[side[pairs[:, 0]] != side[pairs[:, 1]]]
+        if len(pairs):
+            similar = similarity(pairs)
+            near = similar >= threshold
+            found.update(zip(map(tuple, pairs[near].tolist()), similar[near].tolist(), strict=True))
+    return sorted((a, b, similar) for (a, b), similar in found.items())
+
+
+def _together(batches: Iterable[I64]) -> Iterable[I64]:
+    """The same pairs in fewer batches, since each costs a number of calls."""
+    waiting: list[I64] = []
+    size = 0
+    for batch in batches:
+        waiting.append(batch)
+        size += len(batch)
+        if size >= TOGETHER:
+            yield np.concatenate(waiting)
+            waiting, size = [], 0
+    if size:
+        yield np.concatenate(waiting)
 
 
 def _first_of_each(keys: U64, rows: I64, side: I64 | None) -> I64:
@@ -191,7 +194,7 @@ def _crowd_pairs(members: I64, signatures: U32, enough: float, alike: float, sid
     """
     for this in [None] if side is None else np.unique(side[members]).tolist():
         free = np.ones(len(members), bool) if side is None else side[members] == this
-        for _ in range(LEADERS):
+        for _ in range(max(10, min(LEADERS, CROWD_PAIRS // len(members)))):
             at = int(free.argmax())
             if not free[at]:
                 break

@@ -213,7 +213,7 @@ def _mark(spool: Spool, step: r.Step, count: StepCount, seed: int, log: Rejected
 def _check_share(source: Source, rows: int, rejections: Rejections, limit: float) -> None:
     """Raises DataError where there are no rows, or too many that cannot be read."""
     if rows == 0:
-        raise DataError(f"{source.name} holds no rows.")
+        raise DataError(f"{source.name} holds no rows; give a file with at least one row.")
     if rejections.total > limit * rows:
         first = rejections.examples[0]
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in rejections.plain().items())

@@ -192,8 +192,22 @@ def hub_files(repo: str) -> list[Path]:
     except DataError:
         raise
     except Exception as error:
+        if kept := kept_files(repo):
+            return kept
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"The hub dataset {repo} could not be had ({why}); check its name, your network and your token.") from error
+
+
+def kept_files(repo: str) -> list[Path]:
+    """The training files of a hub dataset that an earlier download left on this machine, for when the hub cannot be reached."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(repo, repo_type="dataset", local_files_only=True))
+    except Exception:  # nothing is kept: the error of the hub itself says what is wrong
+        return []
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return [folder / name for name in train_files(names)]
 
 
 def train_files(names: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from ftlib.curation.source import Source
 from ftlib.curation.split import OUT, SIDES, assign, sizes
 from ftlib.curation.spool import Spool
 from ftlib.errors import DataError
-from ftlib.files import atomic_path, write_json, write_jsonl
+from ftlib.files import atomic_path, write_atomic, write_json, write_jsonl
 from ftlib.runs import versions
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Asked = dict[str, r.Size | None]
 FILES = ("train.jsonl", "valid.jsonl", "test.jsonl", "tokens.json", "funnel.json", "rejected.jsonl")
+STARTED = ".curating"  # stands in the folder until all files do
 
 
 def curate_source(
@@ -47,8 +48,7 @@ def curate_source(
         raise DataError(f"limit is {job.limit}; give a number of rows above 0.")
     if not 0 <= job.max_bad_share <= 1:
         raise DataError(f"max_bad_share is {job.max_bad_share}; give a share from 0 to 1.")
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file; give a folder with --out.")
+    check_out(out)
     with ThreadPoolExecutor(1) as pool:
         hashed = pool.submit(source.sha256)
         kept = run_steps(source, recipe, job, out.parent)
@@ -83,6 +83,16 @@ def curate_source(
     _write(out, kept, side, sides, funnel, started)
     kept.spool.close()
     return funnel
+
+
+def check_out(out: Path) -> None:
+    """Raises DataError where a file that would be replaced was written by no curation: it may be all that a person has of something."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file; give a folder with --out.")
+    if (out / "funnel.json").exists() or (out / STARTED).exists():
+        return
+    if found := [name for name in FILES if (out / name).exists()]:
+        raise DataError(f"{out} holds {' and '.join(found)}, which no curation wrote; give another folder with --out.")
 
 
 def _where_lost(steps: list[dict[str, Any]]) -> str:
@@ -142,6 +152,7 @@ def _leaks(spool: Spool, side: Any, threshold: float) -> dict[str, int]:
 
 def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dict[str, Any], started: float) -> None:
     """All files of a curation; funnel.json, which says that the rest is whole, first goes and comes last."""
+    write_atomic(out / STARTED, b"")
     for name in FILES:
         (out / name).unlink(missing_ok=True)
     unique = unique_ids()
@@ -152,6 +163,7 @@ def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dic
     write_json(out / "tokens.json", kept.overview.plain(kept.tokens.encoding, kept.tokens.name, kept.bounds))
     funnel["seconds"] = round(time.perf_counter() - started, 2)
     write_json(out / "funnel.json", funnel)
+    (out / STARTED).unlink()
 
 
 def write_records(path: Path, rows: Iterable[dict[str, str]]) -> None:

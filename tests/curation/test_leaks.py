@@ -14,7 +14,8 @@ import pytest
 from ftlib.cli import main
 from ftlib.curation import near
 from ftlib.curation.leaks import find_leaks, leaks_text
-from ftlib.curation.near import components, features_of, jaccard, near_pairs, word_set
+from ftlib.curation.near import components, features_of, near_pairs
+from ftlib.curation.similarity import Similarity, jaccard, word_set
 from ftlib.curation.wordhash import hash_texts, word_hashes
 from ftlib.errors import DataError
 from tests.curation.helpers import WORDS, rows, sentence, write
@@ -89,6 +90,16 @@ def corpus(seed: int, count: int) -> list[str]:
     return texts
 
 
+def test_similarities_as_bits_and_as_sets_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*corpus(4, 80), "", "!"]
+    pairs = np.array(list(itertools.combinations(range(len(texts)), 2)))
+    expected = [jaccard(word_set(texts[a]), word_set(texts[b])) for a, b in pairs.tolist()]
+    assert Similarity(texts.__getitem__, len(texts))(pairs).tolist() == expected
+    monkeypatch.setattr("ftlib.curation.similarity.WORDS", 64)  # fewer than there are, so that it changes over on the way
+    changing = Similarity(texts.__getitem__, len(texts))
+    assert [*changing(pairs[:5]).tolist(), *changing(pairs[5:]).tolist()] == expected
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.95])
 def test_near_pairs_are_those_of_an_all_pairs_comparison(threshold: float) -> None:
     texts = corpus(3, 600)
@@ -142,3 +153,13 @@ def test_an_empty_file_has_no_rows_and_a_missing_one_is_an_error(tmp_path: Path,
         assert main(["leaks", *map(str, names)]) == 0
         assert f"{empty} (0 rows)" in capsys.readouterr().out
     assert main(["leaks", str(full), str(tmp_path / "none.jsonl")]) == 2
+
+
+def test_tables_with_names_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("name,text\nA tent,It is dry and light\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("name,text\nOther,It is dry and light\n", encoding="utf-8")
+    files = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    assert main(["leaks", *files, "--title-field", "name", "--content-field", "text", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["exact"] == 1
+    assert main(["leaks", *files]) == 2
+    assert "--title-field" in capsys.readouterr().err

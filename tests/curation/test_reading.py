@@ -263,6 +263,14 @@ def test_a_hub_dataset_is_downloaded_and_read_like_a_file(tmp_path: Path, monkey
     with pytest.raises(DataError, match="other/name could not be had"):
         Source("hf://other/name")
 
+    def snapshot(repo: str, repo_type: str, local_files_only: bool) -> str:
+        if repo != "kept/name":
+            raise FileNotFoundError(repo)
+        return str(tmp_path)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot)  # a hub that cannot be reached, but was before
+    assert [r.id for r in load("kept/name")[0]] == [f"{n:010d}" for n in range(6)]
+
 
 def test_which_files_of_a_dataset_are_read() -> None:
     assert train_files(["b/test.parquet", "b/train-1.parquet", "b/train-0.parquet"]) == ["b/train-0.parquet", "b/train-1.parquet"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ftlib.curation import curate_run
+from ftlib.curation import curate, curate_run
 from ftlib.curation.leaks import find_leaks
 from ftlib.errors import DataError
 from ftlib.profile import load_profile
@@ -97,3 +97,18 @@ def test_fewer_test_rows_than_asked(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Recipe default keeps 2,?954 rows, which leaves 2,?954 for test, fewer than the 5,?000 asked for"):
         curate_run(run)
     assert not run.curated.exists()
+
+
+def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path / "raw.jsonl", rows(60))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "train.jsonl").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"holds train\.jsonl, which no curation wrote"):
+        curate(tmp_path / "raw.jsonl", "default", tmp_path / "out")
+    assert (tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8") == "mine\n"
+    (tmp_path / "out" / "train.jsonl").unlink()
+    curate(tmp_path / "raw.jsonl", "default", tmp_path / "out")
+    (tmp_path / "out" / "funnel.json").unlink()
+    (tmp_path / "out" / ".curating").touch()  # as a kill leaves it
+    curate(tmp_path / "raw.jsonl", "default", tmp_path / "out")
+    assert not (tmp_path / "out" / ".curating").exists()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlib.curation import curate, funnel_text
-from ftlib.curation.near import jaccard, word_set
+from ftlib.curation.similarity import jaccard, word_set
 from ftlib.errors import DataError, ProfileError
 from tests.curation.helpers import read, rows, write
 
