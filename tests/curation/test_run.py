@@ -104,11 +104,11 @@ def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "train.jsonl").write_text("mine\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"holds train\.jsonl, which no curation wrote"):
-        curate(tmp_path / "raw.jsonl", "default", tmp_path / "out")
+        curate(tmp_path / "raw.jsonl", recipe="default", out=tmp_path / "out")
     assert (tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8") == "mine\n"
     (tmp_path / "out" / "train.jsonl").unlink()
-    curate(tmp_path / "raw.jsonl", "default", tmp_path / "out")
+    curate(tmp_path / "raw.jsonl", recipe="default", out=tmp_path / "out")
     (tmp_path / "out" / "funnel.json").unlink()
     (tmp_path / "out" / ".curating").touch()  # as a kill leaves it
-    curate(tmp_path / "raw.jsonl", "default", tmp_path / "out")
+    curate(tmp_path / "raw.jsonl", recipe="default", out=tmp_path / "out")
     assert not (tmp_path / "out" / ".curating").exists()
