@@ -142,6 +142,17 @@ def test_a_provider_of_ones_own_is_held_to_the_form_but_not_to_the_limits(tmp_pa
     assert not check_file(path, destination="my-provider")["ok"]
 
 
+def test_an_open_model_at_a_service_is_held_to_its_own_tokens_and_context(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    rows = [chat(n) for n in range(12)]
+    rows[4]["messages"][1]["content"] = "a </think> b"
+    rows[6]["messages"][1]["content"] = "word " * 70_000
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    assert short(check_file(path, destination="azure", model="Qwen-32B")["findings"]) == {"special_token:5"}
+    assert short(check_file(path, destination="azure", model="gpt-4.1-mini")["findings"]) == {"context:7"}
+    assert short(check_file(path, destination="azure", model="ft:gpt-4.1-mini-2025-04-14:acme::abc")["findings"]) == {"context:7"}
+
+
 def test_unknown_model_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(ACCEPTED[0].data())
