@@ -10,6 +10,7 @@ from typing import Any
 
 from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused, ServiceDown
 from ftlib.evaluation import likelihood
+from ftlib.evaluation.borrowing import borrow
 from ftlib.evaluation.items import match, read_answers
 from ftlib.evaluation.questions import Question, ask_task, asking_settings, check_probes, question_sets, questions_hash, records, task_of
 from ftlib.evaluation.seen import check_titles
@@ -106,6 +107,7 @@ def answer_set(run: Run, contestant: Contestant, system: str, name: str, questio
         if contestant.recorded is not None:
             step.note["answers"] = write_jsonl(path, recorded_rows(Path(contestant.recorded), questions, made_with))
             return
+        borrow(run, contestant, system, path, made_with)
         kept = keep(path, questions, made_with)
         left = [question for question in questions if question.prompt.id not in kept]
         step.note.update(kept=len(kept), asked=len(left))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftlib.evaluation.borrowing import borrow
 from ftlib.evaluation.items import Item
 from ftlib.evaluation.questions import Question, asking_settings, probe_rows, questions_hash
 from ftlib.files import AppendLog, hash_json, sha256_file
@@ -63,6 +64,7 @@ def _measure_set(run: Run, contestant: Contestant, system: str, name: str, quest
             return
         if path.exists() and any(row.get("made_with") != made_with for row in _rows(path)):
             path.unlink()
+        borrow(run, contestant, system, path, made_with)
         with AppendLog(path) as store:
             done = {row["id"] for row in store.rows()}
             left = [question for question in questions if question.prompt.id not in done]

@@ -146,7 +146,7 @@ def asking_settings(run: Run, contestant: Contestant, trainer: Trainer) -> dict[
     keys = ("trainer", "model", "revision", "provider", "existing", "recorded", "quant", "loader", "template", "engine", "batch_api", "decoding")
     plain, known = msgspec.to_builtins(contestant), trainer.settings()
     own = {"models": run.profile.models.get(contestant.model), "provider": run.profile.providers.get(contestant.provider or "")}
-    seed = run.profile.seed if contestant.seed is None else contestant.seed
+    seed = (run.profile.seed if contestant.seed is None else contestant.seed) if contestant.decoding.temperature > 0 else None
     identity = {key: known.get(key) for key in ("model", "revision", "build", "provider")}
     versions = known.get("versions") if contestant.trainer == "local" else None  # a newer client is no reason to pay for answers again
     return {**{key: plain[key] for key in keys}, "own": own, "seed": seed, "identity": identity, "versions": versions}

@@ -250,3 +250,14 @@ def test_likelihoods_go_on_where_they_stopped(make_run, trainers):
     write_jsonl(path, [{**row, "made_with": "something else"} for row in rows])
     answer_run(run)
     assert lines(path) == rows
+
+
+def test_a_base_is_asked_once_for_all_contestants_of_its_model(make_run, trainers):
+    same = {"trainer": "local", "model": "tiny-llama"}
+    run = make_run([{"name": "a", **same, "seed": 1}, {"name": "b", **same, "seed": 2}, {"name": "warm", **same, "decoding": {"temperature": 0.7}}])
+    answer_run(run)
+    assert lines(run.answers_file("b.base")) == lines(run.answers_file("a.base"))
+    assert lines(run.answers_file("b.base", "forgetting")) == lines(run.answers_file("a.base", "forgetting"))
+    systems = 5  # three tuned, the base, and the base that is asked with another temperature
+    one_set = len(trainers["asked"]) / systems
+    assert one_set == sum(len(lines(run.answers_file("a.tuned", name))) for name in ("test", "retention", "wording", "reverse"))
