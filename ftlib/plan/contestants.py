@@ -34,7 +34,7 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
     if contestant.trainer == "local":
         report: Json = {"na": {"training": "nothing is trained"}}
         if rows:
-            settings = settings_for(contestant, tiny=model.build is not None, seed=run.profile.seed)
+            settings = settings_for(contestant, model=model, seed=run.profile.seed)
             report = local_training(rows, model, settings, gpu, revision=contestant.revision)
         return {**head, **report, "answers": asked(run, contestant), "answers_cost_usd": 0.0}, NOTHING, NOTHING
     return _hosted(run, contestant, model, rows, head, prices)
@@ -92,7 +92,7 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
     rows = read_rows(path)
     if provider is None:
         contestant = Contestant(name="file", trainer="local", model=model.name, epochs=epochs)
-        settings = settings_for(contestant, tiny=model.build is not None, seed=SEED)
+        settings = settings_for(contestant, model=model, seed=SEED)
         return {**local_training(rows, model, settings, gpu), "trainer": "local"}, NOTHING
     service, offer = load_provider(provider), model.at(provider)
     if closed := not_tuned(model, provider):

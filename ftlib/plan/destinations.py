@@ -44,7 +44,7 @@ def _own(run: Run, contestant: Contestant, gpu: str) -> Json:
     row: Json = {"destination": rules.name, "model": model.name}
     if rules.name == "local":
         rows = read_rows(path)
-        settings = settings_for(contestant, tiny=model.build is not None, seed=run.profile.seed)
+        settings = settings_for(contestant, model=model, seed=run.profile.seed)
         found = local_training(rows, model, settings, gpu, revision=contestant.revision)
         took = f"n/a: {found['na'].get('seconds')}"
         if found["seconds"] is not None:

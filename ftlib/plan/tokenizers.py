@@ -16,6 +16,7 @@ from ftlib.catalogue import Model, find_model
 from ftlib.errors import DataError
 
 log = logging.getLogger("ftlib")
+_LOADED: dict[tuple[str | None, ...], LocalTokens] = {}
 
 
 class LocalTokens:
@@ -110,9 +111,12 @@ def _require_hub() -> None:
 
 
 def local_tokens(model: Model, *, revision: str | None = None, template: str = "auto", download: bool = False) -> LocalTokens | None:
-    """A counter with the model's own tokenizer, or None (and a message) where that is not at hand."""
+    """A counter with the model's own tokenizer, or None (and a message) where that is not at hand. What was loaded once is kept."""
+    key = (model.id, model.build, revision or model.revision, template)
     try:
-        return LocalTokens(model, revision=revision, template=template, download=download)
+        if key not in _LOADED:
+            _LOADED[key] = LocalTokens(model, revision=revision, template=template, download=download)
+        return _LOADED[key]
     except LookupError as error:
         log.info("the tokenizer of %s is not on this machine (%s)", model.name, error)
         return None

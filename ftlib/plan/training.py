@@ -53,7 +53,7 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: Provider, epoc
     if offer and offer.context:
         tokens = [min(count, offer.context) for count in tokens]
     times = int(epochs) if epochs else provider.epochs or default_epochs(len(rows))
-    evaluated = sum(_hosted_tokens(valid, model)[0]) * provider.evaluations
+    evaluated = sum(_hosted_tokens(valid, model)[0]) * provider.evaluations if valid and provider.evaluations else 0
     billed = sum(tokens) * times + evaluated
     return {
         "examples": len(rows),
