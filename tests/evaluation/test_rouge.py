@@ -20,7 +20,7 @@ TEXTS = st.text(alphabet=st.sampled_from("abc AB12 .,'-\nßñ中"), max_size=60)
 
 STEMMING = rouge_scorer.RougeScorer(list(ORDERS), use_stemmer=True)
 ENDINGS = """Flies dies mules denied died agreed owned humbled sized meeting stating siezing itemization sensational traditional
-    reference colonizer plotted skies 2nd running-shoes l'été sky a"""
+    reference colonizer plotted skies 2nd was wa has ha running-shoes l'été sky a"""
 ENGLISH = st.lists(st.sampled_from(ENDINGS.split()), max_size=20).map(" ".join)
 
 
