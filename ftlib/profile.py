@@ -41,8 +41,8 @@ class Data(Strict):
 class Lora(Strict):
     """Low-rank adaptation."""
 
-    r: int = 16
-    alpha: int = 16
+    r: int | None = None  # None: the catalogue's for the model, else 16
+    alpha: int | None = None  # None: likewise
     dropout: float = 0.0
     modules: list[str] | None = None  # None: all linear layers of attention and MLP
     rslora: bool = False

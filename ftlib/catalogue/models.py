@@ -56,6 +56,17 @@ class Hosted(Fixed, frozen=True):
     note: str = ""
 
 
+class Tune(Fixed, frozen=True):
+    """Settings of a local training that suit a model; a contestant's own come before them, ftlib's general ones after."""
+
+    lr: float | None = None
+    batch: int | None = None  # rows a device sees at once
+    accumulate: int | None = None
+    max_length: int | None = None  # tokens of a row
+    r: int | None = None
+    alpha: int | None = None
+
+
 class Model(Fixed, frozen=True):
     """One model. What is not known is None; ``sources`` says where a figure comes from."""
 
@@ -74,6 +85,7 @@ class Model(Fixed, frozen=True):
     build: str | None = None  # made on the spot by the builder of that name; no hub
     qlora: str | None = None  # smallest GPU of the catalogue that trains it so, two rows at once
     qlora_length: int | None = None  # at so many tokens a row
+    tune: Tune = Tune()  # in 4 bits on a GPU, it fits the one that ``qlora`` names
     hosted: tuple[Hosted, ...] = ()
     sources: dict[str, str] = msgspec.field(default_factory=dict)  # field -> where from
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ftlib.catalogue import Model
 from ftlib.profile import Contestant
 
 Loader = Literal["auto", "unsloth", "transformers"]
@@ -54,22 +55,23 @@ class TuneSettings:
         return {key: value for key, value in self.plain().items() if key not in aside} | {"rows_per_step": self.batch * self.accumulate}
 
 
-def settings_for(contestant: Contestant, *, tiny: bool, seed: int) -> TuneSettings:
-    """The settings of a contestant; what it leaves open is the default, which for a tiny model is a high learning rate and one small batch a step.
+def settings_for(contestant: Contestant, *, model: Model, seed: int) -> TuneSettings:
+    """The settings of a contestant; what it leaves open is the catalogue's for its model, else the default.
 
     Args:
-        tiny: whether the model is one that ftlib builds itself.
+        model: the catalogue's entry, whose ``tune`` fits the GPU that it names.
         seed: the run's, for a contestant without its own.
     """
-    open_ = {"lr": 8e-3, "batch": 4, "accumulate": 1} if tiny else {}
+    lora, tune = contestant.lora, model.tune
     keys = ("epochs", "steps", "minutes", "early_stopping", "lr", "batch", "accumulate", "max_length", "quant")
-    given = {key: getattr(contestant, key) for key in keys if getattr(contestant, key) is not None}
-    lora = contestant.lora
+    asked = {**{key: getattr(contestant, key) for key in keys}, "r": lora.r, "alpha": lora.alpha}
+    known = {key: getattr(tune, key) for key in ("lr", "batch", "accumulate", "max_length", "r", "alpha")}
+    given = {key: value for fields in (known, asked) for key, value in fields.items() if value is not None}
     return TuneSettings(
-        **{**open_, **given},
+        **given,
         truncate=contestant.truncate, packing=contestant.packing, schedule=contestant.schedule, warmup=contestant.warmup,
         seed=seed if contestant.seed is None else contestant.seed,
-        r=lora.r, alpha=lora.alpha, dropout=lora.dropout, modules=tuple(lora.modules) if lora.modules else None, rslora=lora.rslora,
+        dropout=lora.dropout, modules=tuple(lora.modules) if lora.modules else None, rslora=lora.rslora,
         loader=contestant.loader, template=contestant.template, require_gpu=contestant.require_gpu,
         checkpoint_steps=contestant.checkpoints.steps, checkpoint_minutes=contestant.checkpoints.minutes, keep=contestant.checkpoints.keep,
     )  # fmt: skip

@@ -31,7 +31,7 @@ class LocalTrainer:
         name = contestant.model or contestant.existing or ""
         self.model: Model = find_model(name, run.profile.models) if name else Model(name="recorded", id="recorded")
         self.folder = run.folder(contestant)
-        self.tuning: TuneSettings = settings_for(contestant, tiny=self.model.build is not None, seed=run.profile.seed)
+        self.tuning: TuneSettings = settings_for(contestant, model=self.model, seed=run.profile.seed)
         self._loaded: dict[str, Any] = {}
         self.engines: dict[str, Any] = {}  # vLLM's, by source
 
