@@ -1,9 +1,10 @@
 """How fast evaluation is, against rouge_score and at growing size.
 
-    python benchmarks/evaluation.py [--items 500] [--growth 1000 10000 100000] [--out benchmarks/evaluation.json]
+    OPENBLAS_NUM_THREADS=1 python benchmarks/evaluation.py [--items 500] [--growth 1000 10000 100000] [--out benchmarks/evaluation.json]
 
-Texts are random words of Zipf-like frequency, about as long as product descriptions (100 words); in the growth
-series they have 25, so that its largest size ends in minutes. Best of three for what takes under five seconds.
+Texts are random words of Zipf-like frequency, of a vocabulary that grows with them as a shop's does, about as long as
+product descriptions (100 words); in the growth series they have 25, so that its largest size ends in minutes. Best of three
+for what takes under five seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable
+from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,21 +27,26 @@ from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.recorded import METRICS
 from ftlib.evaluation.rouge import ORDERS, rouge
 from ftlib.evaluation.score import Settings, score
+from ftlib.evaluation.similar import clusters
 from ftlib.evaluation.words import google_words
 from ftlib.files import write_json
 
 STEMS = ("lamp", "chair", "oak", "book", "author", "story", "hand", "light", "paper", "stone")
 ENDINGS = ("", "s", "er", "ing", "ed", "ful", "ly", "ness", "less", "able", "ment", "ish", "like", "wise", "ward")
-WORDS = np.array(
-    [f"{stem}{ending}{number or ''}" for number in range(200) for stem in STEMS for ending in ENDINGS]
-)  # 30,000, as a shop's titles have
+PLAIN = [stem + ending for stem in STEMS for ending in ENDINGS]
+
+
+def word(rank: int) -> str:
+    """The word of a rank, for any rank: the commonest ones are plain, the others carry a number."""
+    number, place = divmod(rank - 1, len(PLAIN))
+    return f"{PLAIN[place]}{number or ''}"
 
 
 def texts(count: int, seed: int, words: int = 100) -> list[str]:
     """Texts of about so many words."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(words // 2, words * 3 // 2, size=count)
-    return [" ".join(WORDS[np.minimum(rng.zipf(1.3, size=length), len(WORDS)) - 1]) + "." for length in lengths]
+    return [" ".join(map(word, rng.zipf(1.3, size=length).tolist())) + "." for length in lengths]
 
 
 def material(count: int, systems: int, words: int) -> tuple[list[Item], dict[str, list[Given]]]:
@@ -86,6 +93,19 @@ def whole(count: int, systems: int, resamples: int, words: int = 100) -> dict[st
     return {"items": count, "systems": systems, "words": words, "resamples": resamples, **took, "cpu_ms_an_item": per_item}
 
 
+def clusters_alone(count: int) -> dict[str, Any]:
+    """Near-equal titles alone: the one part that compares items with each other."""
+    titles = [item.title for item in material(count, 0, 5)[0]]
+    return {**seconds(lambda: clusters(titles)), "distinct_words": len({word for title in titles for word in (title or "").split()})}
+
+
+def processor() -> str:
+    """The processor's own name, where Linux tells it."""
+    cpus = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in cpus.read_text().splitlines() if line.startswith("model name")] if cpus.exists() else []
+    return names[0] if names else platform.machine()
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,8 +117,9 @@ def main() -> None:
     machine = {
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 1),
-        "processor": platform.machine(),
+        "processor": processor(),
         "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "rapidfuzz", "sacrebleu", "rouge-score")},
     }
     found: dict[str, Any] = {
         "machine": machine,
@@ -111,6 +132,8 @@ def main() -> None:
         found["growth"].append(whole(count, 2, args.resamples, 25))
     for small, large in pairwise(found["growth"]):
         large["times_the_items"], large["times_the_cpu"] = large["items"] / small["items"], round(large["cpu_s"] / small["cpu_s"], 2)
+    for row in found["growth"]:
+        row["clusters"] = clusters_alone(row["items"])
     found["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     write_json(args.out, found)
     print(args.out.read_text())

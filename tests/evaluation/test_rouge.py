@@ -46,6 +46,8 @@ def test_google_mode_equals_rouge_score_on_long_texts():
 
 def test_stems_are_those_of_rouge_scores_own_test():
     assert stemmed_words("the friends had a meeting") == ["the", "friend", "had", "a", "meet"]
+    assert stemmed_words("was gas cats") == ["was", "gas", "cat"]  # three letters are left alone
+    assert_equal_to_google("was", "wa")
     assert signature("stem").startswith("tok:rouge_score.0.1.2|stem:porter.nltk.")
 
 

@@ -17,6 +17,7 @@ from ftlib.errors import Refused
 from ftlib.evaluation.bleeding import blurbs
 from ftlib.evaluation.checks import CHECKS, passes
 from ftlib.evaluation.costs import quantile
+from ftlib.evaluation.flexibility import against_base
 from ftlib.evaluation.likelihood import bits_per_byte
 from ftlib.evaluation.questions import probe, probe_rows
 from ftlib.evaluation.seeds import spread
@@ -110,6 +111,19 @@ def test_bleeding_needs_the_training_texts_own_words():
     answers = ["a sweeping account of life in the old town", "Lyon is a city in France, and Paris is one too.", "a sweeping account", None]
     assert blurbs(answers, ["?"] * 4, training) == [True, False, False, False]
     assert blurbs(answers[:1], ["copy: a sweeping account of life in the old town"], training) == [False]
+
+
+def test_what_tuning_lost_is_tested_exactly_against_the_base():
+    """Ten of twelve instructions kept before, two after, one of them new: McNemar on nine against one."""
+    before = {str(i): i < 10 for i in range(12)}
+    after = {str(i): i in (0, 11) for i in range(12)}
+    found = {name: {"retention": {}, "bleeding": {}, "forgetting": {"bits_per_byte": bits}} for name, bits in (("m.base", 2.0), ("m.tuned", 2.5))}
+    against_base(found, {"m.base": before, "m.tuned": after}, {"m.base": after, "m.tuned": after})
+    tuned = found["m.tuned"]
+    assert tuned["retention"]["against_base"] == {"only_base": 9, "only_tuned": 1, "p": pytest.approx(22 / 1024)}
+    assert tuned["bleeding"]["against_base"] == {"only_base": 0, "only_tuned": 0, "p": 1}
+    assert tuned["forgetting"]["change"] == 0.5
+    assert "against_base" not in found["m.base"]["retention"]
 
 
 def test_a_uniform_byte_model_has_8_bits_per_byte():
