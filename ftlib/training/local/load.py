@@ -18,6 +18,8 @@ from ftlib.training.local.template import Template
 
 log = logging.getLogger("ftlib")
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FUSED = ("qkv_proj", "gate_up_proj")  # what Phi has in place of five of them
+OTHER_SENSES = r".*(vision|visual|audio|multi_modal).*"  # parts that no text row ever reaches
 
 
 @dataclass
@@ -81,13 +83,15 @@ def load(source: str | Path, settings: TuneSettings, *, revision: str | None = N
         if not device.gpu:
             os.environ.setdefault("UNSLOTH_FORCE_CPU", "1")
         import unsloth  # noqa: F401  # it patches transformers and trl, so it goes first
-    precision = choose_precision(device)
     quant = settings.quant or (4 if device.gpu else 16)
     if quant == 4 and not device.gpu:
         raise Refused("quant: 4 needs an NVIDIA GPU (bitsandbytes); set quant: 16, or remove it.")
     from ftlib.training.local.hub import explained
 
     with explained(str(source), revision):
+        from transformers import AutoConfig
+
+        precision = choose_precision(device, AutoConfig.from_pretrained(str(source), revision=revision).model_type)
         make = _by_unsloth if loader == "unsloth" else _by_transformers
         model, tokenizer = make(str(source), settings, revision, device, precision, quant)
     loaded = Loaded(model, Template(tokenizer, settings.template, str(source)), str(source), loader, device, precision, quant)
@@ -127,6 +131,10 @@ def wrap(loaded: Loaded, settings: TuneSettings) -> None:
 
         if loaded.quant == 4:
             loaded.model = prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=True)
+        if settings.modules is None:
+            shape["target_modules"] = [*MODULES, *FUSED]
+        if loaded.model.config.get_text_config() is not loaded.model.config:
+            shape["exclude_modules"] = OTHER_SENSES
         loaded.model = get_peft_model(loaded.model, LoraConfig(task_type="CAUSAL_LM", **shape))
     loaded.adapted = True
 
@@ -141,8 +149,10 @@ def unsloth_for(model: Any, *, inference: bool) -> None:
 def _by_unsloth(source: str, settings: TuneSettings, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
     from unsloth import FastLanguageModel
 
+    # where a GPU must compute in 32 bits, Unsloth has a way of its own, which it takes where no format is asked for
+    dtype = None if device.gpu and precision.dtype == "float32" else precision.torch_dtype
     model, tokenizer = FastLanguageModel.from_pretrained(
-        source, max_seq_length=settings.max_length, dtype=precision.torch_dtype, load_in_4bit=quant == 4, revision=revision
+        source, max_seq_length=settings.max_length, dtype=dtype, load_in_4bit=quant == 4, revision=revision
     )
     return model, tokenizer
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from ftlib.errors import Refused
 
+OVERFLOWS = ("gemma3", "gemma4")  # model types whose activations leave float16's range
+
 
 @dataclass(frozen=True)
 class Device:
@@ -61,8 +63,8 @@ def processor_name() -> str:
     return f"{model}, {os.cpu_count()} cores"
 
 
-def choose_precision(device: Device) -> Precision:
-    """The number format for a device.
+def choose_precision(device: Device, model_type: str = "") -> Precision:
+    """The number format for a device and a model (``model_type`` as its config.json has it).
 
     It goes by the compute capability and not by ``torch.cuda.is_bf16_supported()``, which counts emulation and says yes on a T4.
     """
@@ -75,4 +77,7 @@ def choose_precision(device: Device) -> Precision:
     major, minor = torch.cuda.get_device_capability()
     if major >= 8:
         return Precision("bfloat16", f"{device.name} has bfloat16 (compute capability {major}.{minor})")
-    return Precision("float16", f"{device.name} has no bfloat16 (compute capability {major}.{minor}, which begins at 8.0)")
+    lacks = f"{device.name} has no bfloat16 (compute capability {major}.{minor}, which begins at 8.0)"
+    if model_type.startswith(OVERFLOWS):
+        return Precision("float32", f"{lacks}, and {model_type} overflows in float16")
+    return Precision("float16", lacks)
