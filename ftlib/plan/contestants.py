@@ -13,7 +13,7 @@ from ftlib.formatting.tokens import ENCODING
 from ftlib.plan.answers import asked, hosted_answers
 from ftlib.plan.money import NOTHING, Amount, Prices, unknown
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
-from ftlib.profile import Contestant
+from ftlib.profile import Contestant, builtin_names
 from ftlib.runs import Run
 from ftlib.training.hosted.provider import load_provider
 from ftlib.training.local.settings import settings_for
@@ -67,9 +67,10 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
 
 
 def not_tuned(model: Model, provider: str) -> str | None:
-    """A sentence where the catalogue knows that a provider does not tune a model."""
+    """A sentence where the catalogue knows that a provider does not tune a model: it says so, or it is another house's own."""
     offer = model.at(provider)
-    return f"{provider} does not tune {offer.id}; `ftlib models` lists who tunes what." if offer and offer.tunable is False else None
+    elsewhere = offer is None and not model.open_weights and provider in builtin_names("providers")
+    return f"{provider} does not tune {model.id}; `ftlib models` lists who tunes what." if elsewhere or (offer and offer.tunable is False) else None
 
 
 def dates(model: Model, provider: str, *, tuning: bool, today: datetime.date | None = None) -> list[str]:

@@ -31,6 +31,9 @@ def test_every_row_has_a_date_and_a_source() -> None:
     [
         ("openai", "gpt-4.1-mini-2025-04-14", "training_token"),
         ("openai", "gpt-4.1-2025-04-14", "training_token"),
+        ("openai", "gpt-4o-2024-08-06", "training_token"),
+        ("azure", "gpt-4o-mini-2024-07-18", "hosting_minute"),
+        ("azure", "ft:gpt-4o-mini-2024-07-18", "output_token"),
         ("azure", "gpt-4.1-mini-2025-04-14", "training_token"),
         ("azure", "gpt-4.1-nano-2025-04-14", "training_token"),
         ("azure", "gpt-4.1-mini-2025-04-14", "hosting_minute"),

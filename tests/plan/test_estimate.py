@@ -267,5 +267,7 @@ def test_a_rented_gpu_is_priced_by_the_hours_that_are_known(tmp_path: Path) -> N
 def test_a_model_that_a_service_tunes_no_more_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"openai does not tune gpt-4\.1-nano"):
         estimate(chat_file(tmp_path / "train.jsonl"), model="gpt-4.1-nano", provider="openai")
+    with pytest.raises(ProfileError, match="together does not tune gpt-4o-mini"):
+        estimate(tmp_path / "train.jsonl", model="gpt-4o-mini", provider="together")
     found = estimate("hosted", overrides=[*TINY, "contestants.gpt-4o-mini.model=gpt-4.1-nano"])
     assert found["contestants"][0]["na"]["training_cost_usd"].startswith("openai does not tune")
