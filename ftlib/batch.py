@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.chain import Stage, stages, why_needed
-from ftlib.errors import DataError, NotebookFailed
+from ftlib.errors import DataError, FtlibError, NotebookFailed
 from ftlib.execute import execute, up_to_date
 from ftlib.files import read_json
+from ftlib.plan import estimate_run, estimate_text
 from ftlib.preflight import preflight
 from ftlib.profile import Profile, load_profile
 from ftlib.progress import relay
@@ -93,12 +94,32 @@ def run_profile(
     run = Run.create(out or Path("results") / checked.name, checked, take_over=take_over)
     report = Report(run)
     with run.lock(take_over=take_over), _terminable(), relay(started):
+        log.info(plan_text(run))
         for group in _groups(stages(run)):
+            if group[0].contestant and any(why_needed(run, stage) for stage in group):
+                log.info(cost_text(run))
             _together(run, group, report, timeout, jobs)
         _collect_findings(run, report)
         run.finish()
     report.seconds = time.monotonic() - started
     return report
+
+
+def plan_text(run: Run) -> str:
+    """What a batch is going to do: each notebook with why it is executed, or that there is nothing to do in it."""
+    lines = [f"plan of {run.path}: {len(stages(run))} notebooks; time and money of the trainings are worked out once their files stand"]
+    for stage in stages(run):
+        need = why_needed(run, stage)
+        lines.append(f"  {stage.output:<40} {need or 'up to date'}")
+    return "\n".join(lines)
+
+
+def cost_text(run: Run) -> str:
+    """Time, memory and money of what is about to be trained and asked, contestant by contestant; why not, where a part is not known."""
+    try:
+        return estimate_text(estimate_run(run))
+    except FtlibError as error:
+        return f"no estimate of time and money: {error}"
 
 
 def _groups(all_stages: list[Stage]) -> list[list[Stage]]:

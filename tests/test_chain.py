@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlib.batch import Report, run_profile
+from ftlib.batch import Report, cost_text, plan_text, run_profile
 from ftlib.files import read_json, read_jsonl
 from ftlib.runs import Run
 
@@ -99,6 +99,14 @@ def test_a_second_run_recomputes_nothing_and_a_changed_setting_redoes_what_depen
     third = run_profile("demo", out=first.run.path, overrides=[*TINY, "evaluation.resamples=600"])
     assert third.done == ["05_evaluate.ipynb", "06_compare.ipynb"]
     assert (first.run.folder("tiny-llama") / "training.json").read_bytes() == before[first.run.folder("tiny-llama") / "training.json"]
+
+
+def test_the_plan_says_what_will_be_done_and_what_it_takes(first: Report, tmp_path: Path) -> None:
+    fresh = plan_text(Run.create(tmp_path / "fresh", first.run.profile))
+    assert "03_train_local__tiny-llama.ipynb         train:tiny-llama: not done yet" in fresh
+    assert plan_text(first.run).count("not done yet") == 0
+    cost = cost_text(first.run)
+    assert "tiny-llama (local" in cost and "billed training tokens" in cost and "within the budget" in cost
 
 
 def test_the_manifest_names_every_file_by_hash(first: Report) -> None:
