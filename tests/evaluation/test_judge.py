@@ -199,10 +199,22 @@ def test_a_blind_sheet_without_any_judge(judged):
     assert (found["human"]["n"], found["human"]["ties"], found["status"]) == (12, 1, "no judge was run")
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_sheet_saved_by_a_spreadsheet_of_another_country(judged, delimiter):
+    """Excel in Portuguese or German writes semicolons, with a byte-order mark and CRLF."""
+    run, go, _ = judged
+    assert "column better" in judge_text(go(longer, provider=None, model=None))
+    rows = list(csv.reader(fill(run, lambda row: "Second ").open(newline="")))
+    saved = run.path / "saved.csv"
+    with saved.open("w", newline="", encoding="utf-8-sig") as handle:
+        csv.writer(handle, delimiter=delimiter).writerows(rows)
+    assert go(longer, provider=None, model=None, human=saved)["human"]["n"] == 12
+
+
 def test_a_sheet_filled_wrongly_is_named_with_its_line(judged):
     run, go, _ = judged
     go(longer, provider=None, model=None)
-    with pytest.raises(DataError, match="line 2: better is 'maybe'"):
+    with pytest.raises(DataError, match="row 2: better is 'maybe'"):
         go(longer, provider=None, model=None, human=fill(run, lambda row: "maybe"))
     with pytest.raises(DataError, match="no row is filled"):
         go(longer, provider=None, model=None, human=fill(run, lambda row: ""))

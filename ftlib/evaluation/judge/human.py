@@ -48,15 +48,17 @@ def _safe(text: str) -> str:
 def read_sheet(path: Path, key_file: Path) -> dict[str, str]:
     """A filled sheet as id -> winner (a, b or tie); rows left empty are left out.
 
-    Raises DataError with file, line and field where a cell is none of first, second, tie (or 1, 2, 0).
+    Raises DataError with file, row and field where a cell is none of first, second, tie (or 1, 2, 0).
     """
     key = read_json(key_file)["pairs"]
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the blind sheet that came back filled.") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error.reason}); save the sheet as CSV in UTF-8.") from None
+    head = text.partition("\n")[0]
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=head.count)))  # a spreadsheet saves with its country's
     if not rows or not {"pair", "better"}.issubset(rows[0]):
         raise DataError(f"{path}: the columns pair and better are missing; fill the sheet that `ftlib judge` wrote, and change no other column.")
     found: dict[str, str] = {}
@@ -65,7 +67,7 @@ def read_sheet(path: Path, key_file: Path) -> dict[str, str]:
         if not said:
             continue
         if said not in MEANING or str(row["pair"]) not in key:
-            raise DataError(f"{path}, line {number}: better is {said!r} for pair {row['pair']}; write first, second or tie.")
+            raise DataError(f"{path}, row {number}: better is {said!r} for pair {row['pair']}; write first, second or tie.")
         place = key[str(row["pair"])]
         choice = MEANING[said]
         found[place["id"]] = "tie" if choice == "tie" else ("a" if (choice == "first") == (place["first"] == "a") else "b")

@@ -36,7 +36,8 @@ def judge_text(found: dict[str, Any]) -> str:
         kappa = agreed["na"] or f"kappa {agreed['kappa']:.2f}, the same verdict on {_percent(agreed['share'])} of {agreed['n']}"
         lines.append(f"  person: wins {human['wins_a']} : {human['wins_b']}, ties {human['ties']} of {human['n']}; agreement with the judge: {kappa}")
     if found.get("blind_sheet"):
-        lines.append(f"  blind sheet for a person: {found['blind_sheet']}")
+        how = "write first, second or tie into its column better; `ftlib judge RUN --human FILE` takes it in"
+        lines.append(f"  blind sheet for a person: {found['blind_sheet']} ({how})")
     return "\n".join(lines)
 
 
