@@ -13,6 +13,7 @@ from ftlib.training.local import hub, load, memory, tuning
 from ftlib.training.local.precision import Device, choose_precision
 from ftlib.training.local.rows import tokenise
 from ftlib.training.local.sft import best_step, planned_steps
+from ftlib.training.local.tally import Tally
 from ftlib.training.local.tuning import tune
 from tests.training.local import micro
 
@@ -113,6 +114,40 @@ def test_out_of_memory_is_retried_once_with_half_the_batch(tmp_path: Path, monke
         tune(micro.model(), micro.examples(16), [], micro.settings(**PLAIN), tmp_path / "again")
 
 
+def test_after_memory_ran_out_it_goes_on_from_its_checkpoint_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Memory runs out in the fifth step, after the checkpoint of the fourth: the other rows follow, none twice, in smaller batches."""
+    import torch
+    from safetensors.torch import load_file
+
+    caplog.set_level(logging.INFO, "ftlib")
+    settings = micro.settings(checkpoint_steps=2, dropout=0.0)
+    whole = tune(micro.model(), micro.examples(32), [], settings, tmp_path / "whole")
+    real, seen = Tally.count, []
+
+    def count(self: Tally, inputs: Any) -> None:
+        seen.append([tuple(row[row_mask.bool()].tolist()) for row, row_mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)])
+        real(self, inputs)
+        if len(seen) == 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Tally, "count", count)
+    report = tune(micro.model(), micro.examples(32), [], settings, tmp_path / "retried")
+    assert "once more with batch 2 and accumulation 2" in caplog.text
+    assert "going on from checkpoint-4" in caplog.text
+    assert (report["settings"]["batch"], report["settings"]["accumulate"], report["pieces"]) == (2, 2, 2)
+    for key in ("steps", "examples", "epochs"):
+        assert report[key] == whole[key]
+    assert {key: report["tokens"][key] for key in ("seen", "supervised")} == {key: whole["tokens"][key] for key in ("seen", "supervised")}
+    assert [len(batch) for batch in seen] == [4] * 5 + [2] * 8
+    rows = [row for batch in [*seen[:4], *seen[5:]] for row in batch]  # the fifth was not finished
+    assert len(set(rows)) == len(rows) == 32
+    assert [point["train"] for point in report["loss"]] == pytest.approx([point["train"] for point in whole["loss"]], rel=1e-3)
+    ours, theirs = (load_file(str(tmp_path / name / "adapter" / "adapter_model.safetensors")) for name in ("retried", "whole"))
+    assert all(torch.allclose(ours[name], theirs[name], atol=2e-3) for name in theirs)
+
+
 def test_what_does_not_fit_is_refused_with_what_would(caplog: pytest.LogCaptureFixture) -> None:
     loaded = load.load(micro.model(), micro.settings())
     settings = micro.settings(batch=64, max_length=1024)
@@ -140,12 +175,18 @@ def test_unsloth_asked_for_and_absent_names_what_to_install(monkeypatch: pytest.
     assert load.choose_loader("auto", Device("cuda", "g")) == "transformers"
 
 
-@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
-def test_precision_goes_by_compute_capability(capability: tuple[int, int], dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("capability", "model_type", "dtype"),
+    [((7, 5), "llama", "float16"), ((7, 5), "gemma3", "float32"), ((7, 5), "gemma3_text", "float32"), ((8, 0), "gemma3", "bfloat16"),
+     ((9, 0), "llama", "bfloat16")],
+)  # fmt: skip
+def test_precision_goes_by_compute_capability_and_model(
+    capability: tuple[int, int], model_type: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    chosen = choose_precision(Device("cuda", "Tesla T4"))
+    chosen = choose_precision(Device("cuda", "Tesla T4"), model_type)
     assert chosen.dtype == dtype
     assert "Tesla T4" in chosen.reason
 
