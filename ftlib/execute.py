@@ -66,7 +66,7 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
                 cwd=os.getcwd(),
                 execution_timeout=timeout,
                 start_timeout=120,
-                extra_arguments=["--IPKernelApp.log_level=40"],  # its advice about encryption is not ours to show
+                extra_arguments=["--IPKernelApp.log_level=50"],  # what goes wrong in a cell stands in the cell; its advice is not ours to show
             )
             reason = _unfinished(_read(partial))
         except papermill.PapermillExecutionError as error:
