@@ -1,0 +1,117 @@
+"""The T4 profile as far as a machine without a T4 goes: what Unsloth and SFTTrainer are told, recorded by a stand-in for Unsloth."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlib.catalogue import find_model
+from ftlib.profile import load_profile
+from ftlib.runs import Run
+from ftlib.training.local import load, memory
+from ftlib.training.local.precision import Device
+from ftlib.training.local.sft import config
+from ftlib.training.local.trainer import LocalTrainer
+from tests.training.local import micro
+
+T4 = Device("cuda", "Tesla T4")
+Calls = list[tuple[str, tuple[Any, ...], dict[str, Any]]]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """A T4 as torch would describe it, and Unsloth's functions, which write down what they get and hand out the micro model."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    made: Calls = []
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(micro.model()), AutoTokenizer.from_pretrained(micro.model())
+
+    class FastLanguageModel:
+        @staticmethod
+        def from_pretrained(*args: Any, **kwargs: Any) -> Any:
+            made.append(("from_pretrained", args, kwargs))
+            return model, tokenizer
+
+        @staticmethod
+        def get_peft_model(*args: Any, **kwargs: Any) -> Any:
+            made.append(("get_peft_model", args[1:], kwargs))
+            return get_peft_model(args[0], LoraConfig(r=kwargs["r"], target_modules=kwargs["target_modules"]))
+
+        @staticmethod
+        def for_inference(model: Any) -> None:
+            made.append(("for_inference", (), {}))
+
+        for_training = for_inference
+
+    real = importlib.util.find_spec
+    monkeypatch.setitem(sys.modules, "unsloth", types.SimpleNamespace(FastLanguageModel=FastLanguageModel))
+    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name, *a: object() if name == "unsloth" else real(name, *a))
+    monkeypatch.setattr(load, "choose_device", lambda require_gpu: T4)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda name, **k: types.SimpleNamespace(model_type="gemma3" if "gemma" in name else "llama"))
+    return made
+
+
+def test_the_t4_profile_asks_unsloth_for_four_bits_in_float16(calls: Calls, tmp_path: Path) -> None:
+    profile = load_profile("colab-t4")
+    trainer = LocalTrainer(Run.create(tmp_path / "run", profile), profile.contestants[0])
+    found = load.load(trainer.source, trainer.tuning, revision=trainer.revision)
+    load.wrap(found, trainer.tuning)
+    (_, (source,), loading), (_, _, wrapping) = calls
+    assert source == "unsloth/Llama-3.2-3B-Instruct"
+    assert {**loading, "dtype": str(loading["dtype"])} == {
+        "max_seq_length": 1024, "dtype": "torch.float16", "load_in_4bit": True, "revision": find_model("llama-3.2-3b").revision,
+    }  # fmt: skip
+    assert wrapping == {
+        "r": 16, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": list(load.MODULES), "use_rslora": False, "bias": "none",
+        "use_gradient_checkpointing": "unsloth", "random_state": 42, "max_seq_length": 1024,
+    }  # fmt: skip
+    assert (found.loader, found.quant, found.precision.dtype) == ("unsloth", 4, "float16")
+    assert "no bfloat16" in found.precision.reason
+
+
+def test_the_t4_profile_trains_eight_rows_a_step_with_the_8_bit_optimiser(calls: Calls, tmp_path: Path) -> None:
+    profile = load_profile("colab-t4")
+    trainer = LocalTrainer(Run.create(tmp_path / "run", profile), profile.contestants[0])
+    arguments = config(load.load(trainer.source, trainer.tuning), trainer.tuning, tmp_path)
+    assert arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps == 8
+    assert (arguments.fp16, arguments.bf16, arguments.use_cpu) == (True, False, False)
+    assert (arguments.optim, arguments.learning_rate, arguments.max_length) == ("adamw_8bit", 2e-4, 1024)
+    assert not arguments.gradient_checkpointing, "Unsloth brings its own"
+    assert arguments.loss_type == "nll"
+
+
+def test_gemma_on_a_t4_leaves_the_format_to_unsloth(calls: Calls, tmp_path: Path) -> None:
+    settings = replace(micro.settings(loader="unsloth"), quant=4)
+    found = load.load("unsloth/gemma-3-4b-it", settings)
+    assert calls[0][2]["dtype"] is None
+    assert found.precision.dtype == "float32"
+    assert "gemma3 overflows in float16" in found.precision.reason
+    arguments = config(found, settings, tmp_path)
+    assert not arguments.fp16
+    assert not arguments.bf16
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "qwen3-4b", "gemma-3-4b"])
+def test_what_the_trainer_itself_reckons_leaves_room_on_a_t4(name: str) -> None:
+    """The check before training, with the catalogue's sizes, 4-bit weights as ``ftlib.catalogue.hardware`` counts them, and a T4's 15.6 GB."""
+    from ftlib.catalogue.hardware import lora_parameters, memory_bytes
+
+    model = find_model(name)
+    assert model.shape is not None
+    parts = memory_bytes(model.shape, batch=1, longest=1)
+    weights = int(parts["linear layers"] + parts["embeddings"])
+    shape = memory.Shape(
+        model.shape.layers, model.shape.hidden, model.shape.intermediate, model.shape.vocab, weights, lora_parameters(model.shape, 16)
+    )
+    batch, length = model.tune.batch or 0, model.tune.max_length or 0
+    beyond = memory.needed(shape, batch=batch, length=length, checkpointed=True, eight_bit_optimiser=True, width=4 if "gemma" in name else 2)
+    assert weights + beyond + memory.CONTEXT < 15.6e9
