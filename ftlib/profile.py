@@ -347,30 +347,18 @@ def _expand(profile: Profile, where: str) -> Profile:
     return msgspec.structs.replace(profile, contestants=[*profile.contestants, *made], matrix=None)
 
 
+TAKEN = frozenset("curated answers scores charts notebooks steps profile.yaml manifest.json comparison.xlsx report.html report.md".split())
+
+
 def check_profile(profile: Profile, where: str) -> None:
     """The rules that types alone cannot say. Raises ProfileError."""
     if not NAME.fullmatch(profile.name):
         raise ProfileError(f"{where}: name {profile.name!r} must match [a-z0-9][a-z0-9._-]{{0,63}}, because it names a folder.")
-    taken = {
-        *[
-            "curated",
-            "answers",
-            "scores",
-            "charts",
-            "notebooks",
-            "steps",
-            "profile.yaml",
-            "manifest.json",
-            "comparison.xlsx",
-            "report.html",
-            "report.md",
-        ]
-    }
     names: set[str] = set()
     for contestant in profile.contestants:
         at = f"{where}: contestant {contestant.name!r}"
-        if not NAME.fullmatch(contestant.name) or contestant.name in taken:
-            raise ProfileError(f"{at}: the name must match [a-z0-9][a-z0-9._-]{{0,63}} and not be one of {', '.join(sorted(taken))}.")
+        if not NAME.fullmatch(contestant.name) or contestant.name in TAKEN:
+            raise ProfileError(f"{at}: the name must match [a-z0-9][a-z0-9._-]{{0,63}} and not be one of {', '.join(sorted(TAKEN))}.")
         if contestant.name in names:
             raise ProfileError(f"{at} stands twice; names must differ.")
         names.add(contestant.name)
