@@ -188,4 +188,5 @@ def judged(summary: Mapping[str, Any]) -> Table:
         return Table(("judge", "result"), [("none was run", "relevance, faithfulness, fluency and coherence: n/a without a judge")])
     from ftlib.evaluation.judge.text import judge_text
 
-    return Table(("judge", "result"), [line.strip().partition(": ")[::2] for line in judge_text(found).splitlines()])
+    who, *lines = judge_text(found).splitlines()
+    return Table(("judge", who), [line.strip().partition(": ")[::2] for line in lines])

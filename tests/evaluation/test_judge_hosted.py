@@ -16,6 +16,7 @@ import pytest
 from ftlib.cli import main
 from ftlib.evaluation import answer_run, score_run
 from ftlib.evaluation.judge.prompts import CRITERIA
+from ftlib.evaluation.showing import judged as judged_table
 from ftlib.files import read_jsonl
 from ftlib.runs import Run
 from ftlib.training.sandbox.engine import Ask, Said
@@ -95,6 +96,10 @@ def test_a_judge_of_sense_over_http_passes_its_controls_and_is_replayed(scored, 
     shown = capsys.readouterr().out
     for name in ("identical", "shuffled_reference", "constant"):
         assert f"control {name}: 8 of 8 as they should be: passed" in shown
+    table = judged_table({"judge": found})
+    assert table.head == ("judge", "one.tuned against one.base")
+    assert ("control constant", "8 of 8 as they should be: passed") in table.rows
+    assert all(all(row) for row in table.rows)
     (run.path / "steps" / "judge.json").unlink()
     (run.path / "scores" / "judge.json").unlink()
     assert say(capsys, run, "--provider", "sandbox", "--model", "tiny-hosted", "--pairs", "8") == (0, found)  # the service has gone

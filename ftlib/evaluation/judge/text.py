@@ -10,9 +10,9 @@ def judge_text(found: dict[str, Any]) -> str:
     lines = [f"{found['a']} against {found['b']}"]
     if found.get("status") == "done":
         lines += [
-            f"  wins {found['wins_a']} : {found['wins_b']}, ties {found['ties']} of {found['n']}; "
+            f"  preference: {found['wins_a']} to {found['wins_b']}, ties {found['ties']} of {found['n']}; "
             f"{found['a']} {_share(found, 'win_rate_a')} (p {found['p']:.4f})",
-            f"  the same in both orders {_percent(found['consistency'])}; first place chosen {_percent(found['first_position_rate'])}; "
+            f"  steadiness: the same in both orders {_percent(found['consistency'])}; first place chosen {_percent(found['first_position_rate'])}; "
             f"unparsable {found['unparsable']}",
             f"  at like length: {found['length_controlled']['na'] or _share(found['length_controlled'], 'win_rate_a')}",
         ]
@@ -21,7 +21,7 @@ def judge_text(found: dict[str, Any]) -> str:
         for name, control in found["controls"].items():
             lines.append(f"  control {name}: {control['right']} of {control['n']} as they should be: {'passed' if control['passed'] else 'FAILED'}")
         if not found["trusted"]:
-            lines.append("  A control failed: this judge's preference says nothing about these systems.")
+            lines.append("  conclusion: a control failed, so this judge's preference says nothing about these systems")
         for system, data in found["systems"].items():
             rubric = data["rubric"] or {}
             shown = ", ".join(f"{name} {mark['value']:.1f}" for name, mark in rubric.items() if isinstance(mark, dict))
@@ -34,7 +34,7 @@ def judge_text(found: dict[str, Any]) -> str:
     if human:
         agreed = human["agreement"]
         kappa = agreed["na"] or f"kappa {agreed['kappa']:.2f}, the same verdict on {_percent(agreed['share'])} of {agreed['n']}"
-        lines.append(f"  person: wins {human['wins_a']} : {human['wins_b']}, ties {human['ties']} of {human['n']}; agreement with the judge: {kappa}")
+        lines.append(f"  person: {human['wins_a']} to {human['wins_b']}, ties {human['ties']} of {human['n']}; agreement with the judge: {kappa}")
     if found.get("blind_sheet"):
         how = "write first, second or tie into its column better; `ftlib judge RUN --human FILE` takes it in"
         lines.append(f"  blind sheet for a person: {found['blind_sheet']} ({how})")
