@@ -347,7 +347,9 @@ def _expand(profile: Profile, where: str) -> Profile:
     return msgspec.structs.replace(profile, contestants=[*profile.contestants, *made], matrix=None)
 
 
-TAKEN = frozenset("curated answers scores charts notebooks steps profile.yaml manifest.json comparison.xlsx report.html report.md".split())
+TAKEN = frozenset(
+    ["curated", "answers", "scores", "charts", "notebooks", "steps", "profile.yaml", "manifest.json", "comparison.xlsx", "report.html", "report.md"]
+)
 
 
 def check_profile(profile: Profile, where: str) -> None:
