@@ -347,8 +347,8 @@ def _expand(profile: Profile, where: str) -> Profile:
     return msgspec.structs.replace(profile, contestants=[*profile.contestants, *made], matrix=None)
 
 
-TAKEN = frozenset(
-    ["curated", "answers", "scores", "charts", "notebooks", "steps", "profile.yaml", "manifest.json", "comparison.xlsx", "report.html", "report.md"]
+TAKEN = frozenset(["curated", "answers", "scores", "charts", "notebooks", "steps"]) | frozenset(
+    ["profile.yaml", "manifest.json", "comparison.xlsx", "report.html", "report.md"]
 )
 
 
