@@ -136,9 +136,17 @@ def flags(summary: Mapping[str, Any]) -> Table:
     """Share of degenerate answers of each kind, for the kinds that occur."""
     systems = {name: data for name, data in summary["systems"].items() if data["flags"]}
     seen = [kind for kind in KINDS if any(data["flags"].get(kind, {}).get("count") for data in systems.values())]
-    rows = [(kind, KINDS[kind], *(_figure(data["flags"].get(kind), 100, 0, "rate") for data in systems.values())) for kind in seen]
+    changed = {(row["flag"], row["a"], row["b"]) for row in summary["mcnemar"] if row["p_holm"] < 0.05}
+
+    def cell(kind: str, system: str) -> str:
+        own = (system.removesuffix(".tuned") + ".base", system)
+        star = "*" if {(kind, *own), (kind, *reversed(own))}.intersection(changed) else ""
+        return _figure(systems[system]["flags"].get(kind), 100, 0, "rate") + star
+
+    rows = [(kind, KINDS[kind], *(cell(kind, system) for system in systems)) for kind in seen]
     never = ", ".join(kind for kind in KINDS if kind not in seen)
-    note = f"Percent of answers, with Wilson's 95 % interval. Never seen: {never or 'none'}.{_failed(summary)}"
+    note = "Percent of answers, with Wilson's 95 % interval; * differs from its own base (exact McNemar, p < 0.05 after Holm)."
+    note += f" Never seen: {never or 'none'}.{_failed(summary)}"
     if any(data["state"] == "trivial" for data in systems.values()):
         note += f" {BY_CONSTRUCTION}"
     return Table(("flag", "what it means", *systems), rows, note)
@@ -152,12 +160,12 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         rows.append(
             (
                 system,
-                _figure(part["retention"], 100, 0, "rate"),
-                f"{forgetting['bits_per_byte']:.2f}" if forgetting else "n/a",
+                _figure(part["retention"], 100, 0, "rate") + _against_base(part["retention"]),
+                f"{forgetting['bits_per_byte']:.2f}" + (f" ({forgetting['change']:+.2f})" if "change" in forgetting else "") if forgetting else "n/a",
                 f"{wording['original']:.1f} | {wording['mean']:.1f} | {wording['worst']:.1f} ({wording['worst_wording']})" if wording else "n/a",
                 _figure(transfer),
                 _figure(transfer.get("reverse")),
-                _figure(part["bleeding"], 100, 0, "rate"),
+                _figure(part["bleeding"], 100, 0, "rate") + _against_base(part["bleeding"]),
             )
         )
     parts = summary["flexibility"].items()
@@ -179,6 +187,12 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         "bleeding, %",
     )
     return Table(head, rows, note)
+
+
+def _against_base(found: Mapping[str, Any] | None) -> str:
+    """How a tuned model differs from its base item by item, where that was tested."""
+    test = (found or {}).get("against_base")
+    return f", base alone {test['only_base']}, tuned alone {test['only_tuned']}, p {test['p']:.2g}" if test else ""
 
 
 def judged(summary: Mapping[str, Any]) -> Table:

@@ -44,6 +44,10 @@ def test_tables_say_what_is_missing_and_why(scored):
     for table in (showing.metrics, showing.pairs, showing.flags):
         assert "Failed items, scored as 0 and never dropped: one.tuned 1." in repr(table(summary))
     assert "empty" in repr(showing.flags(summary))
+    marked = {row[0]: [str(cell).endswith("*") for cell in row[2:]] for row in showing.flags(summary).rows}
+    assert marked["common_opening"] == [False, True, False, False, False]  # its base says "I think it is" to all twelve
+    assert not any(marked["empty"])
+    assert ", base alone " in repr(showing.flexibility(summary))
     assert "by construction" in repr(showing.flags(summary))
     assert "tok:unicode" in showing.signatures(summary)._repr_html_()
 
