@@ -28,7 +28,8 @@ if importlib.util.find_spec("ftlib") is None:
     Path("/tmp/ftlib-held.txt").write_text("\\n".join(held))
     what = f"ftlib[{{extra}}] @ {{clone.as_uri() if isinstance(clone, Path) else clone}}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--progress-bar", "off", "-c", "/tmp/ftlib-held.txt", what], check=True)
-print({{name: metadata.version(name) for name in ("ftlib", "torch", "transformers", "trl", "papermill") if importlib.util.find_spec(name)}})"""
+for name in ("ftlib", "torch", "transformers", "trl", "unsloth", "papermill"):
+    print(f"{{name:14}}", metadata.version(name) if importlib.util.find_spec(name) else "not installed")"""
 
 _BADGE = re.compile(r"https://colab\.research\.google\.com/github/[^/\s)]+/[^/\s)]+/blob/[^/\s)]+/notebooks/([\w.-]+\.ipynb)")
 
