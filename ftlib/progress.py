@@ -25,7 +25,7 @@ def bar(iterable: Iterable[Any] | None = None, *, desc: str, total: float | None
         from tqdm.std import tqdm as plain
 
         handle = open(relay, "a", encoding="utf-8")  # closed with the process; lines only
-        return plain(iterable, desc=desc, total=total, unit=unit, initial=initial, file=handle, mininterval=5, ncols=100, ascii=True)
+        return plain(iterable, desc=desc, total=total, unit=unit, initial=initial, file=handle, mininterval=5, delay=2, ncols=100, ascii=True)
     from tqdm.auto import tqdm
 
     return tqdm(iterable, desc=desc, total=total, unit=unit, initial=initial, mininterval=0.5, disable=bool(os.environ.get(QUIET)) or None)
