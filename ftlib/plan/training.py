@@ -18,6 +18,7 @@ from ftlib.plan.renting import rented
 from ftlib.plan.tokenizers import local_tokens
 from ftlib.training.hosted.before import default_epochs
 from ftlib.training.hosted.provider import Provider
+from ftlib.training.local.packing import packed_rows
 from ftlib.training.local.settings import TuneSettings
 
 OTHER_TOKENIZER = 0.2  # how far another tokenizer's count may be off (Llama's and Qwen's are within it on English prose)
@@ -109,8 +110,9 @@ def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, g
     if settings.truncate:
         tokens = [min(count, settings.max_length) for count in tokens]
     per_step = settings.batch * settings.accumulate
-    steps = settings.steps or math.ceil(len(tokens) / per_step) * settings.epochs
-    seen = steps * per_step if settings.steps else len(tokens) * settings.epochs
+    filled = packed_rows(tokens, settings.max_length) if settings.packing else len(tokens)
+    steps = settings.steps or math.ceil(filled / per_step) * settings.epochs
+    seen = steps * per_step * len(tokens) / filled if settings.steps else len(tokens) * settings.epochs
     padded = (sum(tokens) if settings.packing else padding(tokens, settings.batch, settings.seed)) * seen / len(tokens)
     report = {
         "examples": len(tokens),
@@ -123,7 +125,7 @@ def local_training(rows: Sequence[Json], model: Model, settings: TuneSettings, g
         "counted_by": counter.name if counter else f"{ENCODING}; the model's own tokenizer is not here: give or take {OTHER_TOKENIZER:.0%}",
         "warnings": warnings,
     }
-    return {**report, **on_machine(model, settings, gpu, padded, max(tokens))}
+    return {**report, **on_machine(model, settings, gpu, padded, settings.max_length if settings.packing else max(tokens))}
 
 
 def padding(tokens: Sequence[int], batch: int, seed: int) -> int:

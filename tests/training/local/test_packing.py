@@ -88,6 +88,19 @@ def test_before_it_starts_a_packed_training_names_no_steps(tmp_path: Path, capsy
     assert "as many as the rows fill when packed" in capsys.readouterr().out
 
 
+def test_the_plan_foretells_a_packed_trainings_steps_and_tokens(tmp_path: Path) -> None:
+    from ftlib.catalogue import Model
+    from ftlib.plan.training import local_training
+
+    rows = [{"messages": [*example.prompt, {"role": "assistant", "content": example.answer}]} for example in micro.examples(ROWS)]
+    for steps, near in ((None, 1e-9), (2, 0.2)):  # a part of an epoch holds the rows that chance brings
+        settings = micro.settings(packing=True, batch=2, max_length=128, steps=steps)
+        plan = local_training(rows, Model(name="micro", id=str(micro.model())), settings, "t4")
+        made = tune(micro.model(), micro.examples(ROWS), [], settings, tmp_path / str(steps))
+        assert plan["steps"] == made["steps"]
+        assert plan["padded_tokens"] == pytest.approx(made["tokens"]["seen"], rel=near)
+
+
 def test_rows_are_counted_as_trl_packs_them() -> None:
     from datasets import Dataset
     from trl import pack_dataset
