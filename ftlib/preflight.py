@@ -12,8 +12,10 @@ def preflight(profile: Profile) -> None:
     """Check that everything a profile names exists. Raises ProfileError or DataError."""
     from ftlib.catalogue import find_model
     from ftlib.catalogue.prices import read_prices
+    from ftlib.evaluation.questions import check_evaluation
     from ftlib.formatting.task import load_task
 
+    check_evaluation(profile.evaluation)
     for recipe in profile.recipes():
         read_yaml(recipe, "recipes", "recipe")
     load_task(profile.task)

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused, ServiceDown
+from ftlib.errors import BudgetExceeded, DataError, Refused, ServiceDown
 from ftlib.evaluation import likelihood
 from ftlib.evaluation.borrowing import borrow
 from ftlib.evaluation.items import match, read_answers
-from ftlib.evaluation.questions import Question, ask_task, asking_settings, check_probes, question_sets, questions_hash, records, task_of
+from ftlib.evaluation.questions import Question, ask_task, asking_settings, check_evaluation, question_sets, questions_hash, records, task_of
 from ftlib.evaluation.seen import check_titles
 from ftlib.files import AppendLog, hash_json, read_json, sha256_file, write_json, write_jsonl
-from ftlib.profile import Contestant, nearest
+from ftlib.profile import Contestant
 from ftlib.progress import bar
 from ftlib.runs import Run, StepNeeded
 from ftlib.training import Answer, Trainer, trainer_for
@@ -60,7 +60,7 @@ def answer_run(run: Run) -> None:
     """
     if run.only_look and not run.test_file.exists():
         raise StepNeeded("answer: not curated yet")
-    check_probes(run)
+    check_evaluation(run.profile.evaluation)
     statuses = {contestant.name: training_status(run, contestant)["status"] for contestant in run.profile.contestants}
     check_titles(run)
     _trivial(run)
@@ -169,12 +169,10 @@ def recorded_rows(path: Path, questions: Sequence[Question], made_with: str) -> 
 
 def _trivial(run: Run) -> None:
     """Answers of the trivial systems to the test set."""
-    from ftlib.evaluation.trivial import NAMES, VERSION, answer_trivially
+    from ftlib.evaluation.trivial import VERSION, answer_trivially
 
     task, train = task_of(run), run.curated / "train.jsonl"
     for name in run.profile.evaluation.trivial:
-        if name not in NAMES:
-            raise ProfileError(f"evaluation.trivial: there is no system {name!r}{nearest(name, NAMES)}.")
         path = run.answers_file(name)
         with run.step(
             f"answer:{name}:test", inputs={"test": run.test_file, "train": train}, settings={"task": task.hash, "version": VERSION}, outputs=[path]

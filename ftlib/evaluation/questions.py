@@ -16,7 +16,7 @@ from ftlib.errors import DataError, ProfileError
 from ftlib.evaluation.items import Item
 from ftlib.files import hash_json, read_jsonl
 from ftlib.formatting.task import Prompt, Record, Task, load_task
-from ftlib.profile import Contestant, nearest
+from ftlib.profile import Contestant, Evaluation, nearest
 from ftlib.runs import Run
 from ftlib.training import Trainer
 
@@ -38,11 +38,25 @@ def task_of(run: Run, contestant: Contestant | None = None) -> Task:
     return load_task((contestant.task if contestant else None) or run.profile.task)
 
 
-def check_probes(run: Run) -> None:
-    """Raises ProfileError where the profile names a probe that there is not."""
-    for name in run.profile.evaluation.probes:
-        if name not in PROBES:
-            raise ProfileError(f"evaluation.probes: there is no probe {name!r}{nearest(name, PROBES)}.")
+def check_evaluation(evaluation: Evaluation) -> None:
+    """Raises ProfileError where a metric, a probe or a trivial system is named that there is not, MissingExtra where a library is missing.
+
+    Called before anything is trained or asked: a misspelt metric must not be found after the bill.
+    """
+    from ftlib.evaluation.metrics import ROUGES, check_names
+    from ftlib.evaluation.semantic import needs
+    from ftlib.evaluation.trivial import NAMES
+    from ftlib.evaluation.words import signature
+
+    for kind, names, known in (("probes", evaluation.probes, PROBES), ("trivial", evaluation.trivial, NAMES)):
+        for name in names:
+            if name not in known:
+                raise ProfileError(f"evaluation.{kind}: there is no {name!r}{nearest(name, known)}; there are {', '.join(known)}.")
+    check_names(evaluation.metrics, evaluation.primary, embedded=evaluation.embedding is not None)
+    for tokenizer in {ROUGES[name] for name in evaluation.metrics if name in ROUGES}:
+        signature(tokenizer)
+    if evaluation.embedding:
+        needs()
 
 
 def records(path: Path) -> list[dict[str, Any]]:

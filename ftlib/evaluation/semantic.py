@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,22 @@ from ftlib.evaluation.metrics import Floats, Metric, ratio
 from ftlib.files import sha256_file
 
 
+def needs() -> None:
+    """Raises MissingExtra where torch or transformers are not installed; imports neither."""
+    for name in ("torch", "transformers"):
+        if find_spec(name) is None:
+            raise MissingExtra(f"Semantic similarity needs {name}; pip install 'ftlib[training]', or leave the embedding model out.")
+
+
 def embed(texts: Sequence[str], model: str, batch: int = 32) -> tuple[Floats, str]:
     """Vectors of length 1, (texts, width), and the model's revision: mean of the last layer over a text's tokens.
 
     Raises MissingExtra without torch or transformers, Refused where the model cannot be loaded.
     """
-    try:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise MissingExtra(f"Semantic similarity needs {error.name}; pip install 'ftlib[training]', or leave the embedding model out.") from error
+    needs()
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
         network: Any = AutoModel.from_pretrained(model, use_safetensors=True).eval()

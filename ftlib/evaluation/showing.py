@@ -169,7 +169,7 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
             )
         )
     parts = summary["flexibility"].items()
-    missing = dict.fromkeys(f"{name}: {why}" for _, part in parts for name, why in part["na"].items())
+    missing = dict.fromkeys(f"{name.removesuffix('.value')}: {why}" for _, part in parts for name, why in part["na"].items())
     failed = [
         f"{system} {name} {found['failed']}"
         for system, part in parts

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from ftlib.errors import DataError
+from ftlib.errors import DataError, MissingExtra, ProfileError
 from ftlib.evaluation.items import Given, Item, match, read_answers, read_references
+from ftlib.preflight import preflight
+from ftlib.profile import Profile, convert
 
 
 def test_references_and_answers(tmp_path):
@@ -47,3 +51,25 @@ def test_ids_must_match_one_to_one():
         match(items, [Given("0", "a"), Given("x", "b")], "file")
     assert str(error.value).startswith("file: ids '1', '2', '3', '4', '5' and 2 more have no answer; ids 'x' have no reference.")
     assert [a.id for a in match(items[:2], [Given("1", "b"), Given("0", "a")], "file")] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [
+        ({"primary": "rougel"}, "'rougel' is not among the metrics"),
+        ({"metrics": ["rougeL", "chrff"]}, "no metric 'chrff'; did you mean 'chrf'"),
+        ({"metrics": ["rougeL", "semantic"]}, "evaluation.embedding"),
+        ({"probes": ["retension"]}, "evaluation.probes: there is no 'retension'; did you mean 'retention'"),
+        ({"trivial": ["ecko"]}, "evaluation.trivial: there is no 'ecko'; did you mean 'echo'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_before_anything_is_trained(evaluation, said):
+    profile = convert({"name": "x", "contestants": [], "evaluation": evaluation}, Profile, "test")
+    with pytest.raises(ProfileError, match=re.escape(said).replace("; did", ".*did")):
+        preflight(profile)
+
+
+def test_a_missing_library_is_named_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr("ftlib.evaluation.semantic.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="needs torch"):
+        preflight(convert({"name": "x", "contestants": [], "evaluation": {"embedding": "somewhere"}}, Profile, "test"))
