@@ -78,11 +78,11 @@ def load(source: str | Path, settings: TuneSettings, *, revision: str | None = N
     require_training_extra()
     device = choose_device(settings.require_gpu)
     loader = choose_loader(settings.loader, device)
-    quiet_libraries()
     if loader == "unsloth":
         if not device.gpu:
             os.environ.setdefault("UNSLOTH_FORCE_CPU", "1")
         import unsloth  # noqa: F401  # it patches transformers and trl, so it goes first
+    quiet_libraries()
     quant = settings.quant or (4 if device.gpu else 16)
     if quant == 4 and not device.gpu:
         raise Refused("quant: 4 needs an NVIDIA GPU (bitsandbytes); set quant: 16, or remove it.")

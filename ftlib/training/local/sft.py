@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from ftlib.training.local.rows import IGNORED, Tokens
 from ftlib.training.local.settings import TuneSettings
 from ftlib.training.local.tally import Tally
 from ftlib.training.local.watch import warmup_steps
+
+log = logging.getLogger("ftlib")
 
 
 def as_dataset(rows: Sequence[Tokens]) -> Any:
@@ -92,6 +95,8 @@ def make_trainer(
     tokenizer = loaded.template.tokenizer
     trainer = Sft(model=loaded.model, args=config, train_dataset=train, eval_dataset=valid, processing_class=tokenizer, callbacks=[callback])
     trainer.remove_callback(PrinterCallback)
+    if settings.packing and not trainer.args.packing:
+        log.warning("%s turned packing off, as it cannot keep examples apart here: rows are padded", loaded.loader)
     steps = tally.planned or planned_steps(len(trainer.train_dataset), settings, processes())
     trainer.args.max_steps, trainer.args.warmup_steps = steps, warmup_steps(settings, steps)
     return trainer

@@ -165,7 +165,8 @@ def _attempt(
         tally.peak[name] = max(tally.peak.get(name, 0), size)
     from ftlib.training.local.report import build
 
-    report = build(loaded, trainer, settings, tally, rows, out, energy_reason=energy.reason)
+    done = replace(settings, packing=bool(trainer.args.packing))  # Unsloth may have turned it off
+    report = build(loaded, trainer, done, tally, rows, out, energy_reason=energy.reason)
     report = {**about, **report, "stopped": watch.stopped, "fingerprint": fingerprint}
     if main_process():
         write_json(out / "training.json", report)

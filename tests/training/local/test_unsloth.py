@@ -32,7 +32,9 @@ loaded = load(model, settings, adapter=out / "adapter")
 asked = [list(e.prompt) for e in micro.examples(3, 500)]
 answers = {state: [a.text for a in answer_batch(loaded, asked, tuned=state, max_new_tokens=12)] for state in (False, True)}
 nats = {state: sum(f.nats for f in likelihood_batch(loaded, micro.examples(6, 800), tuned=state)) for state in (False, True)}
-(out / "found.json").write_text(json.dumps({"report": report, "answers": [answers[False], answers[True]], "nats": [nats[False], nats[True]]}))
+packed = tune(model, micro.examples(8), [], micro.settings(loader="unsloth", dropout=0.0, checkpoint_steps=None, packing=True), out / "packed")
+found = {"report": report, "packed": packed, "answers": [answers[False], answers[True]], "nats": [nats[False], nats[True]]}
+(out / "found.json").write_text(json.dumps(found))
 """
 
 
@@ -52,3 +54,8 @@ def test_unsloth_loads_wraps_trains_and_answers(tmp_path: Path) -> None:
     assert report["loss"][-1]["train"] < report["loss"][0]["train"]
     assert found["nats"][1] < found["nats"][0]
     assert found["answers"][0] != found["answers"][1]
+    assert "should be imported before" not in done.stderr, "Unsloth patches what is imported after it"
+    # without a GPU's attention kernels Unsloth pads instead, and the report says so
+    assert found["packed"]["settings"]["packing"] is False
+    assert found["packed"]["examples"]["seen"] == 8
+    assert "turned packing off" in done.stderr
