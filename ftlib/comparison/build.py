@@ -196,7 +196,7 @@ def limits(material: Material) -> list[str]:
     """What the figures cannot say."""
     said = [f"All systems answered the same {material.n} test rows; other rows may order them otherwise.", seed_note(material)]
     judge = material.summary.get("judge") or {}
-    if judge.get("win_rate_a") is None:
+    if judge.get("status") != "done":
         said.append(
             "No judge was run: relevance, fluency and coherence are not measured, only nearness to the expected answer and what a program can see."
         )

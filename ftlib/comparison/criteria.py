@@ -106,7 +106,14 @@ def seed_note(material: Material) -> str:
 def _judge(material: Material, system: str) -> Figure:
     judge = material.summary.get("judge") or {}
     found = (judge.get("systems") or {}).get(system) or {}
-    return share(found, "win_rate", "not among the judged systems" if judge.get("systems") else "no judge was run")
+    why = (
+        "no judge was run"
+        if not judge.get("systems")
+        else str(judge.get("reason") or "no reply could be read")
+        if found
+        else "not among the judged systems"
+    )
+    return share(found, "win_rate", why)
 
 
 def training(material: Material) -> Table:

@@ -59,10 +59,9 @@ def _notes(judge: Mapping[str, Any]) -> list[str]:
             f"Control {name.replace('_', ' ')}: {control['right']} of {control['n']} as expected, {'passed' if control['passed'] else 'FAILED'}."
         )
     if judge.get("consistency") is not None:
-        notes.append(
-            f"{100 * judge['consistency']:.0f} % of the pairs were judged alike in both orders; "
-            f"{judge.get('unparsable', 0)} replies could not be read."
-        )
+        notes.append(f"{100 * judge['consistency']:.0f} % of the pairs that could be read were judged alike in both orders.")
+    if judge.get("n"):
+        notes.append(f"The replies to {judge.get('unparsable', 0)} of {judge['n']} pairs could not be read.")
     if judge.get("first_position_rate") is not None:
         notes.append(f"The first place won in {100 * judge['first_position_rate']:.0f} % of the replies that chose one; 50 % is fair.")
     if judge.get("family_warning"):

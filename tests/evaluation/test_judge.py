@@ -86,6 +86,8 @@ def test_replies_that_cannot_be_read_are_counted(judged):
     found = go(lambda first, second: "I like the first one", pairs=8)
     assert (found["unparsable"], found["ties"], found["consistency"], found["first_position_rate"]) == (8, 8, None, None)
     assert not found["trusted"]
+    assert (found["win_rate_a"], found["verdicts"], found["reason"]) == (None, {}, "no reply of this judge could be read")
+    assert "n/a, no reply could be read" in judge_text(found)
 
 
 def test_a_judgement_is_replayed_without_asking(judged):
@@ -197,6 +199,7 @@ def test_a_blind_sheet_without_any_judge(judged):
     filled = fill(run, lambda row: "tie" if row["pair"] == "1" else "first")
     found = go(longer, provider=None, model=None, human=filled)
     assert (found["human"]["n"], found["human"]["ties"], found["status"]) == (12, 1, "no judge was run")
+    assert found["human"]["agreement"]["na"] == "no judge was run"
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])

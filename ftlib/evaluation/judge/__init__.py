@@ -26,7 +26,7 @@ from ftlib.runs import Run
 
 __all__ = ["choose", "judge_run", "judge_step", "judge_text", "judgement"]
 log = logging.getLogger("ftlib")
-VERSION = 1  # of prompts and counting
+VERSION = 2  # of prompts and counting
 Pair = tuple[str, str, str, str]  # id, title, a's answer, b's answer
 
 
@@ -154,4 +154,6 @@ def judgement(scores: Path) -> dict[str, Any] | None:
     if person is not None:
         same = (found["a"], found["b"]) == (person["a"], person["b"])
         person["agreement"] = agreement(person["verdicts"], found.get("verdicts", {}) if same else {})
+        if not judged.exists():
+            person["agreement"]["na"] = "no judge was run"
     return found | {"human": person}

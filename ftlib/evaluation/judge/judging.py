@@ -63,11 +63,13 @@ def judge_pairs(run: Run, judge: Judge, systems: tuple[str, str], pairs: Sequenc
     said = replies(run, judge, asked, run.path / "scores" / "judge-record.jsonl")
     verdicts = read_pairs("pair", pairs, said)
     found: dict[str, Any] = {"status": "done", "reason": None, **tally(verdicts, run.profile.evaluation.resamples, run.profile.seed)}
+    if found["win_rate_a"] is None:
+        found["reason"] = "no reply of this judge could be read"
     found["length_controlled"] = length_controlled(verdicts, [(a, b) for _, _, a, b in pairs])
     found["controls"] = {name: control(read_pairs(name, group, said), EXPECTED[name]) for name, group in controls.items()}
     found["trusted"] = all(result["passed"] for result in found["controls"].values())
     found["empty"] = {system: sum(not pair[2 + side].strip() for pair in pairs) for side, system in enumerate(systems)}
-    found["verdicts"] = {identity: verdict.winner for (identity, *_), verdict in zip(pairs, verdicts, strict=True)}
+    found["verdicts"] = {identity: verdict.winner for (identity, *_), verdict in zip(pairs, verdicts, strict=True) if not verdict.unparsable}
     found["systems"] = {}
     for side, (which, system) in enumerate(zip("ab", systems, strict=True)):
         share = {key: found[key] for key in ("win_rate_a", "low", "high")}

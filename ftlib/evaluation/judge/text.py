@@ -46,4 +46,6 @@ def _percent(share: float | None) -> str:
 
 
 def _share(found: dict[str, Any], key: str) -> str:
+    if found[key] is None:
+        return "n/a, no reply could be read"
     return f"wins {100 * found[key]:.0f} % [{100 * found['low']:.0f}, {100 * found['high']:.0f}]"

@@ -45,7 +45,8 @@ class Verdict:
 def tally(verdicts: Sequence[Verdict], resamples: int = 10_000, seed: int = 42) -> dict[str, Any]:
     """Wins, ties and how steady the judge was.
 
-    Returns n, wins_a, wins_b, ties, unparsable, win_rate_a (ties half, with a bootstrap interval), p (exact sign test on
+    Returns n, wins_a, wins_b, ties, unparsable, win_rate_a (ties half, with a bootstrap interval; None where no reply could
+    be read), p (exact sign test on
     the pairs with a winner), consistency (of the pairs that could be read) and first_position_rate (how often the
     first place won, of the replies that chose one; 0.5 is fair).
     """
@@ -63,7 +64,7 @@ def tally(verdicts: Sequence[Verdict], resamples: int = 10_000, seed: int = 42) 
         "low": None,
         "high": None,
     }
-    if verdicts:
+    if readable:
         low, high = statistics.interval(statistics.bootstrap(points[:, None], resamples, seed)[:, 0] / len(points))
         found |= {"win_rate_a": float(points.mean()), "low": low, "high": high}
     found["p"] = statistics.mcnemar(winners.count("a"), winners.count("b"))
