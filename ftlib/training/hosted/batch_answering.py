@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ftlib.errors import ServiceDown, TrainingFailed
 from ftlib.files import dump_line, hash_json, read_json, read_jsonl, write_atomic
@@ -21,6 +22,7 @@ from ftlib.training.hosted.failures import Failure
 from ftlib.training.hosted.ledger import Ledger
 from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.rates import Rates
+from ftlib.training.hosted.starting import upload
 from ftlib.training.trainer import Answer
 
 log = logging.getLogger("ftlib")
@@ -86,20 +88,20 @@ class BatchAsker:
             reservation.settle(sum(cost for cost in costs if cost is not None))
 
     def _create(self, intent: Intent, source: Path) -> str:
-        link, name = self.link, f"{intent.key}-batch.jsonl"
+        link = self.link
 
-        def look_file() -> str | None:
-            return next((str(file["id"]) for file in link.pages("its list of files", link.service.files) if file.get("filename") == name), None)
-
-        file_id = create_once(link, intent, "input", what="the upload of a batch", look=look_file,
-                              call=lambda: link.service.upload(name, source.read_bytes(), "batch"))  # fmt: skip
-        request = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h", "metadata": {"ftlib_key": intent.key}}
+        def request() -> Json:
+            file_id = upload(link, intent, "input", source, purpose="batch")
+            return {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h", "metadata": {"ftlib_key": intent.key}}
 
         def look() -> str | None:
-            batches = link.pages("its list of batches", link.service.batches)
+            batches, file_id = link.pages("its list of batches", link.service.batches), intent.part("input").get("id")
             return next((str(batch["id"]) for batch in batches if batch.get("input_file_id") == file_id), None)
 
-        return create_once(link, intent, "batch", what="the creation of a batch", look=look, call=lambda: link.service.batch(request, None))
+        def call(sent: Json) -> Coroutine[Any, Any, Json]:
+            return link.service.batch(sent, None)
+
+        return create_once(link, intent, "batch", what="the creation of a batch", request=request, call=call, look=look, fence="input")
 
     def _watch(self, batch_id: str, count: int) -> Json:
         """Wait for a batch's end. Raises TrainingFailed where it failed as a whole."""

@@ -55,6 +55,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._read_to = 0
         self._amounts: dict[str, int] = {}  # reservation -> what it counts for
+        self._released: set[str] = set()  # reservations that were given back: what they were for may be reserved anew
         self._open: set[str] = set()  # reservations that may still shrink: calls under way in this process
         self._total = 0
         self._descriptor: int | None = None
@@ -83,7 +84,7 @@ class Ledger:
         Args:
             usd: the worst case.
             what: a few words for the reader of the file.
-            key: an id of one's own; where it is reserved already (before a restart), that reservation is returned.
+            key: an id of one's own; where it is reserved or settled already (before a restart), that reservation is returned.
             wait_s: how long to wait, where the cap is reached only because calls under way reserved their worst cases.
 
         Raises BudgetExceeded, with what was spent and what remains.
@@ -92,7 +93,7 @@ class Ledger:
         amount = math.ceil(round(usd * NANO, 3))
         while True:
             with self._locked(make=True):
-                if key is not None and key in self._amounts:
+                if key is not None and key in self._amounts and key not in self._released:
                     return Reservation(self, key, self._amounts[key] / NANO)
                 if self._total + amount <= round(self.cap_usd * NANO):
                     new = key or uuid.uuid4().hex[:16]
@@ -166,6 +167,7 @@ class Ledger:
         key = str(row["id"])
         if row["op"] == "lost":
             return
+        (self._released.add if "why" in row else self._released.discard)(key)
         self._total += int(row["nano"]) - self._amounts.get(key, 0)
         self._amounts[key] = int(row["nano"])
 

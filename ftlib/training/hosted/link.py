@@ -28,9 +28,9 @@ class Link:
         self.clock: Clock = clock or RealClock()
         self._random = random.Random(seed)
 
-    def once(self, work: Coroutine[Any, Any, T]) -> T:
-        """One request. Raises Failure."""
-        return self.wire.call(work, deadline_s=self.provider.attempt_s)
+    def once(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+        """One request, within the provider's usual deadline or another. Raises Failure."""
+        return self.wire.call(work, deadline_s=seconds or self.provider.attempt_s)
 
     def patiently(self, what: str, make: Callable[[], Coroutine[Any, Any, T]], *, tries: int = TRIES) -> T:
         """A request that changes nothing, repeated while the failure may pass. Raises Refused, or ServiceDown naming the last failure."""

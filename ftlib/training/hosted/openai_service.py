@@ -69,6 +69,10 @@ class OpenAIService:
         """One page of files."""
         return await self._json(self._client.files.with_raw_response.list(limit=PAGE, **_after(after)))
 
+    async def delete(self, file_id: str) -> Json:
+        """Remove a file."""
+        return await self._json(self._client.files.with_raw_response.delete(file_id))
+
     async def content(self, file_id: str) -> bytes:
         """A file's bytes."""
         return await self._bytes(self._client.files.with_raw_response.content(file_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ftlib.errors import TrainingFailed
@@ -11,11 +12,13 @@ from ftlib.training.hosted.provider import Provider
 from ftlib.training.hosted.service import Json
 
 FILE_WAIT_S = 1800.0
+SLOW_BYTES_PER_S = 50_000  # an upload may take this long over its bytes before it counts as lost
 
 
-def upload(link: Link, intent: Intent, role: str, path: Path) -> str:
-    """The id of an uploaded training or validation file; its name carries the key, by which it is found again."""
-    name = f"{intent.key}-{role}.jsonl"
+def upload(link: Link, intent: Intent, role: str, path: Path, *, purpose: str = "fine-tune") -> str:
+    """The id of an uploaded file; its name carries the key, by which it is found again, and how many before it were deleted."""
+    gone = intent.part(role).get("gone", [])
+    name = "-".join([intent.key, *([str(len(gone))] if gone else []), f"{role}.jsonl"])
 
     def look() -> str | None:
         files = link.pages("its list of files", link.service.files)
@@ -26,8 +29,10 @@ def upload(link: Link, intent: Intent, role: str, path: Path) -> str:
         intent,
         role,
         what=f"the upload of {path.name}",
-        call=lambda: link.service.upload(name, path.read_bytes(), "fine-tune"),
+        request=path.read_bytes,
+        call=lambda data: link.service.upload(name, data, purpose),
         look=look if link.provider.can.files_list else None,
+        seconds=link.provider.attempt_s + path.stat().st_size / SLOW_BYTES_PER_S,
     )
     if link.provider.can.file_status:
         wait_for_file(link, file_id)
@@ -48,25 +53,33 @@ def wait_for_file(link: Link, file_id: str) -> None:
         link.clock.sleep(link.provider.poll_s)
 
 
-def start(link: Link, intent: Intent, request: Json) -> str:
-    """The id of the job that a request creates; found again by its key (see ``is_ours``)."""
+def start(link: Link, intent: Intent, files: Mapping[str, Path], settings: Json, name: str) -> str:
+    """The id of the job that a contestant's files and settings make; found again by its key (see ``is_ours``)."""
+    suffix = link.provider.suffix(name, intent.key)
+
+    def request() -> Json:
+        ids = {role: upload(link, intent, role, path) for role, path in files.items()}
+        return job_request(link.provider, settings, intent.key, name, ids)
 
     def look() -> str | None:
         key = intent.key if link.provider.can.metadata else None
         jobs = link.pages("its list of jobs", lambda after: link.service.jobs(after, key))
-        return next((str(job["id"]) for job in jobs if is_ours(link.provider, job, intent.key, request)), None)
+        file_id = intent.part("train").get("id")
+        return next((str(job["id"]) for job in jobs if is_ours(link.provider, job, intent.key, suffix, file_id)), None)
 
     return create_once(
         link,
         intent,
         "job",
         what="the creation of the job",
-        call=lambda: link.service.start(request),
+        request=request,
+        call=link.service.start,
         look=look if link.provider.can.jobs_list else None,
+        fence="train",
     )
 
 
-def is_ours(provider: Provider, job: Json, key: str, request: Json) -> bool:
+def is_ours(provider: Provider, job: Json, key: str, suffix: str, file_id: str | None) -> bool:
     """Whether a listed job is the one that an intent made: by the key in its metadata, by the key's part in its suffix, or
     by its training file, which was uploaded for this intent alone.
     """
@@ -74,9 +87,9 @@ def is_ours(provider: Provider, job: Json, key: str, request: Json) -> bool:
     if isinstance(metadata, dict) and metadata.get("ftlib_key") == key:
         return True
     named = [job.get(field) for field in ("user_provided_suffix", "suffix", "fine_tuned_model")]
-    if any(isinstance(name, str) and request["suffix"] in name for name in named):
+    if any(isinstance(told, str) and suffix in told for told in named):
         return True
-    return provider.can.files_unique and job.get("training_file") == request["training_file"]
+    return provider.can.files_unique and file_id is not None and job.get("training_file") == file_id
 
 
 def job_request(provider: Provider, settings: Json, key: str, name: str, files: dict[str, str]) -> Json:

@@ -27,7 +27,7 @@ from ftlib.training.hosted.pace import Pace
 from ftlib.training.hosted.provider import Provider, load_provider
 from ftlib.training.hosted.rates import chat_rates, training_rate
 from ftlib.training.hosted.service import Service, connect
-from ftlib.training.hosted.starting import job_request, start, upload
+from ftlib.training.hosted.starting import job_request, start
 from ftlib.training.hosted.watching import JobFile, watch
 from ftlib.training.hosted.wire import Wire
 from ftlib.training.trainer import Answer
@@ -173,7 +173,7 @@ class HostedTrainer:
         try:
             record = self._job(link, intent, files)
         except Refused:
-            if reservation is not None and not intent.part("job").get("id"):
+            if reservation is not None and intent.part("job")["state"] == "intended":  # else there may be a job
                 reservation.release("refused")
             raise
         result = watch(link, record)
@@ -201,8 +201,7 @@ class HostedTrainer:
         record = JobFile(self.run.folder(self.contestant) / "job.json")
         if not intent.part("job").get("id"):
             before.check_available(link, self.base_model)
-            ids = {role: upload(link, intent, role, path) for role, path in files.items()}
-            start(link, intent, job_request(self.provider, self.settings(), intent.key, self.contestant.name, ids))
+            start(link, intent, files, self.settings(), self.contestant.name)
         job_id = str(intent.part("job")["id"])
         uploaded = {role: intent.part(role).get("id") for role in files}
         record.begin(job_id, provider=self.provider.name, key=intent.key, files=uploaded, status=None)

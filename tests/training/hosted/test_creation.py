@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ftlib.errors import ServiceDown, TrainingFailed, Unclear
+from ftlib.errors import Refused, ServiceDown, TrainingFailed, Unclear
 from ftlib.files import read_json
 from ftlib.training.hosted.creation import Intent
 from ftlib.training.hosted.trainer import HostedTrainer
@@ -160,6 +161,76 @@ def test_a_provider_that_cannot_tell_makes_it_stop_and_ask(sandbox: Sandbox, mak
     Intent(run.folder("h") / "intent.json", intent).save()
     make_trainer(run).train()
     assert created(sandbox) == (1, 1)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_request_carried_out_after_all_hope_creates_nothing(
+    sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """The service takes up the lost request when it is in no list and another has been sent: its file is gone by then."""
+    sandbox.stall_s = 4.0
+    sandbox.faults.add("stall-first@jobs.create")
+    real, carried_out = sandbox.api.handle, []
+
+    def handle(request: Any, handler: Any, parts: Any) -> Any:
+        reply = real(request, handler, parts)
+        if (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs"):
+            carried_out.append(reply.status)
+        return reply
+
+    monkeypatch.setattr(sandbox.api, "handle", handle)
+    run = make_run(quick=QUICK)
+    if killed:
+        with monkeypatch.context() as patch:
+            trainer = make_trainer(run)
+            kill_at(trainer, "during the call", "jobs.create", patch)
+            with pytest.raises(Killed):
+                trainer.train()
+    make_trainer(run).train()
+    until = time.monotonic() + 10
+    while len(carried_out) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert carried_out == [200, 400]
+    assert created(sandbox) == (1, 1)
+    assert len(read_json(run.folder("h") / "intent.json")["parts"]["train"]["gone"]) == 1
+
+
+def test_where_the_lost_request_cannot_be_fenced_off_a_person_is_asked(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer) -> None:
+    sandbox.faults.add("reset@jobs.create")
+    run = make_run(quick={**QUICK, "can": {"files_unique": False}})
+    for _ in range(2):
+        with pytest.raises(Unclear, match=r'put "intended" into parts\.job\.state'):
+            make_trainer(run).train()
+    assert sandbox.seen.count("jobs.create") == 1
+    intent = Intent(run.folder("h") / "intent.json", read_json(run.folder("h") / "intent.json"))
+    intent.mark("job", state="intended")  # the person saw that there is none
+    make_trainer(run).train()
+    assert created(sandbox) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", ["403@files.delete*all", "404@files.delete"])
+def test_a_file_that_cannot_be_deleted_fences_nothing_off(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, fault: str) -> None:
+    sandbox.faults.add("reset@jobs.create")
+    sandbox.faults.add(fault.replace("404", "model-gone"))
+    with pytest.raises(Unclear, match="may still be carried out"):
+        make_trainer(make_run(quick=QUICK)).train()
+    assert sandbox.seen.count("jobs.create") == 1
+
+
+def test_money_stays_set_aside_while_there_may_be_a_job(
+    sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(**paid, budget=5.0)
+    trainer = make_trainer(run)
+    with monkeypatch.context() as patch:
+        kill_at(trainer, "during the call", "jobs.create", patch)
+        with pytest.raises(Killed):
+            trainer.train()
+    sandbox.faults.add("401@any*all")
+    again = make_trainer(run)
+    with pytest.raises(Refused):
+        again.train()
+    assert again.ledger.spent_usd > 0
 
 
 def test_a_provider_without_metadata_is_asked_by_the_training_file(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer) -> None:

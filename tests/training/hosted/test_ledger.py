@@ -86,6 +86,18 @@ def test_a_keyed_reservation_is_made_once(tmp_path: Path) -> None:
     assert Ledger(tmp_path / "l.jsonl", 1.0).spent_usd == pytest.approx(0.5)
 
 
+def test_a_keyed_reservation_that_was_given_back_is_made_anew(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.jsonl", 1.0)
+    ledger.reserve(0.8, "a job", key="train k").release("refused")
+    ledger.reserve(0.7, "answers").settle(0.7)
+    for again in (ledger, Ledger(tmp_path / "l.jsonl", 1.0)):
+        with pytest.raises(BudgetExceeded):
+            again.reserve(0.8, "the same job, allowed by now", key="train k")
+    larger = Ledger(tmp_path / "l.jsonl", 2.0)
+    larger.reserve(0.8, "the same job", key="train k")
+    assert larger.spent_usd == pytest.approx(1.5)
+
+
 def test_waiting_for_calls_under_way(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.jsonl", 1.0)
     held = ledger.reserve(0.9, "under way")
