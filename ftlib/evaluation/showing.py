@@ -186,7 +186,7 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         "reverse task",
         "bleeding, %",
     )
-    return Table(head, rows, note)
+    return Table(head, rows, note.strip())
 
 
 def _against_base(found: Mapping[str, Any] | None) -> str:

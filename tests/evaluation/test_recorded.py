@@ -127,7 +127,10 @@ def test_files_of_the_same_name_are_told_apart_by_their_folder(files, tmp_path):
 
 
 def test_the_answers_of_the_original_project(real_data, tmp_path):
-    """Its eleven pairs: the loops and the generic answers are flagged, and so are texts pasted as an object's repr."""
+    """Its eleven pairs: the loops and the generic answers are flagged, and so are texts pasted as an object's repr.
+
+    The file holds what stood inside the reprs of the original's sheet; they are wrapped again as they were there.
+    """
     rows = list(read_jsonl(real_data / "seed_answers_11.jsonl"))
     write_jsonl(tmp_path / "r.jsonl", [{"id": str(i), "title": row["title"], "reference": row["reference"]} for i, row in enumerate(rows)])
     for name in ("finetuned", "base"):
@@ -143,7 +146,11 @@ def test_the_answers_of_the_original_project(real_data, tmp_path):
     looping = {key for key, kinds in flags.items() if "looping" in kinds and key[0] != "pasted"}
     assert looping == {("base", 1), ("finetuned", 6)}
     generic = {number for (system, number), kinds in flags.items() if system == "base" and "generic" in kinds}
-    assert {0, 2, 3, 5, 6}.issubset(generic)
+    assert generic == {0, 2, 3, 5, 6}
+    assert all(flags["base", i] for i in range(7))  # every answer of the untuned LLaMA is degenerate: these, a loop, and an echo
+    assert "echo" in flags["base", 4]
+    assert not any("ChatCompletion" in row[name] for row in rows for name in ("finetuned", "base"))
+    assert not any("pasted_repr" in flags[name, i] for name in ("finetuned", "base") for i in range(11))
     assert all("pasted_repr" in flags["pasted", i] for i in range(11))
     assert found["systems"]["finetuned"]["metrics"]["rougeL"]["value"] > found["systems"]["base"]["metrics"]["rougeL"]["value"]
     assert "Smallest rougeL difference that 11 items can show" in scores_text(found)
