@@ -13,7 +13,7 @@ from ftlib.errors import TrainingFailed
 from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.training.local.checkpoints import all_of, newest_whole, replace_folder
 from ftlib.training.local.distributed import main_process, processes, wait
-from ftlib.training.local.load import Loaded, load, wrap
+from ftlib.training.local.load import Loaded, load, require_training_extra, wrap
 from ftlib.training.local.packing import one_by_one, require_isolation
 from ftlib.training.local.rows import Example, Tokens, tokenise
 from ftlib.training.local.settings import TuneSettings
@@ -59,8 +59,6 @@ def tune(
 
     Returns what training.json holds. Raises Refused (before anything starts), DataError, MissingExtra or TrainingFailed.
     """
-    from ftlib.training.local.load import require_training_extra
-
     require_training_extra()
     out.mkdir(parents=True, exist_ok=True)
     settings = one_by_one(settings)
@@ -167,7 +165,9 @@ def _attempt(
 
     done = replace(settings, packing=bool(trainer.args.packing))  # Unsloth may have turned it off
     report = build(loaded, trainer, done, tally, rows, out, energy_reason=energy.reason)
-    report = {**about, **report, "stopped": watch.stopped, "fingerprint": fingerprint}
+    model = {"id": str(source), **about.get("model", {})}
+    model["revision"] = model.get("revision") or getattr(loaded.model.config, "_commit_hash", None)  # what an open revision came to
+    report = {**about, "model": model, **report, "stopped": watch.stopped, "fingerprint": fingerprint}
     if main_process():
         write_json(out / "training.json", report)
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -69,6 +69,32 @@ def test_a_budget_in_minutes_shortens_the_plan_and_ends_in_time(tmp_path: Path, 
     assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
 
 
+def test_checkpoints_are_written_by_minutes_too_and_only_so_many_kept(tmp_path: Path) -> None:
+    saved: list[list[str]] = []
+
+    def look() -> None:
+        saved.append(sorted(p.name for p in (tmp_path / "checkpoints").iterdir()))
+
+    settings = micro.settings(checkpoint_steps=None, checkpoint_minutes=1e-6, keep=2)
+    tune(micro.model(), micro.examples(12), [], settings, tmp_path, on_save=look)
+    assert saved == [["checkpoint-1"], ["checkpoint-1", "checkpoint-2"], ["checkpoint-2", "checkpoint-3"]]
+
+
+def test_an_open_revision_is_recorded_as_what_it_came_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tuning.load
+
+    def from_the_hub(*args: Any, **kwargs: Any) -> load.Loaded:
+        loaded = real(*args, **kwargs)
+        loaded.model.config._commit_hash = "abc123"
+        return loaded
+
+    monkeypatch.setattr(tuning, "load", from_the_hub)
+    report = tune(micro.model(), micro.examples(4), [], micro.settings(**PLAIN), tmp_path / "open", about={"model": {"id": "x/y", "revision": None}})
+    assert report["model"] == {"id": "x/y", "revision": "abc123"}
+    pinned = tune(micro.model(), micro.examples(4), [], micro.settings(**PLAIN), tmp_path / "p", about={"model": {"id": "x/y", "revision": "v1"}})
+    assert pinned["model"]["revision"] == "v1"
+
+
 def test_told_to_stop_it_saves_and_says_so(tmp_path: Path) -> None:
     steps: list[int] = []
     report = tune(micro.model(), micro.examples(48), [], micro.settings(**PLAIN), tmp_path, on_event=lambda e: steps.append(e["step"]),
