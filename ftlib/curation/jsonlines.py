@@ -64,7 +64,7 @@ def blocks(stream: IO[bytes], number: int) -> Iterator[tuple[int, int, bytes, by
                 rest = [_skip_line(reading)]
                 held = len(rest[0])
             continue
-        block = b"".join([*rest, chunk[:cut]])
+        block = b"".join([*rest, memoryview(chunk)[:cut]])
         rest, held = [chunk[cut + 1 :]], len(chunk) - cut - 1
         lines = block.count(b"\n") + 1
         yield number, lines, block, None

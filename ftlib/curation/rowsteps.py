@@ -20,8 +20,8 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
     match step:
         case r.DropMissing():
             if set(step.fields) == {"title", "content"}:
-                return lambda rows: [row for row in rows if row.title.strip() and row.content.strip()]
-            return lambda rows: [row for row in rows if all(getattr(row, name).strip() for name in step.fields)]
+                return lambda rows: [row for row in rows if not (blank(row.title) or blank(row.content))]
+            return lambda rows: [row for row in rows if not any(blank(getattr(row, name)) for name in step.fields)]
         case r.UnescapeHtml():
             return lambda rows: change(rows, step.fields, lambda text: unescape(text, twice=step.twice))
         case r.Normalise():
@@ -39,6 +39,11 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
             finds = finder(step)
             return lambda rows: [row for row in rows if not finds(row)]
     return None
+
+
+def blank(text: str) -> bool:
+    """Whether a text is empty or white space alone."""
+    return not text or text.isspace()
 
 
 def within(size: int, low: int, high: int | None) -> bool:
@@ -93,10 +98,11 @@ def finder(step: r.Keywords | r.ExcludeKeywords) -> Callable[[Record], bool]:
     """A function that tells whether a row holds any or all of the words."""
     words = [word if step.case else word.lower() for word in step.words]
     every = all if step.match == "all" else any
+    apart = step.match == "any" and not any("\n" in word for word in words)  # a match lies within the title or within the content
 
     def holds(text: str) -> bool:
         text = text if step.case else text.lower()
-        if not every(word in text for word in words):
+        if not every([word in text for word in words]):
             return False
         return not step.whole or every(bool(pattern.search(text)) for pattern in patterns)
 
@@ -108,5 +114,7 @@ def finder(step: r.Keywords | r.ExcludeKeywords) -> Callable[[Record], bool]:
             return lambda row: holds(row.content)
         case "both":
             return lambda row: holds(row.title) and holds(row.content)
+        case "either" if apart:
+            return lambda row: holds(row.title) or holds(row.content)
         case "either":
             return lambda row: holds(f"{row.title}\n{row.content}")

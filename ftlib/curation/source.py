@@ -111,7 +111,8 @@ class Source:
             if name is not None and name not in names:
                 listed = ", ".join(str(n) for n in names[:20]) or "none"
                 hint = nearest(name, names).split(" (")[0]
-                raise DataError(f"{path} has no field {name!r} for the {what}{hint}; its fields are: {listed}. Name yours with --{what}-field.")
+                named = f"Name yours with --{what}-field, or with {what}_field under data: in a profile."
+                raise DataError(f"{path} has no field {name!r} for the {what}, only these: {listed}{hint or '.'} {named}")
         if self.fields.title == self.fields.content:
             raise DataError(f"{path}: title and content are both {self.fields.title!r}; name two fields.")
         if self.fields.id is None:
