@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ftlib.files import read_json
 from ftlib.profile import Contestant
 from ftlib.runs import Run, StepNeeded
 
@@ -95,11 +96,24 @@ def why_needed(run: Run, stage: Stage) -> str | None:
     return None
 
 
+def tried_in_vain(run: Run, contestant: str) -> str | None:
+    """How a contestant's training was refused or failed, as "status: reason"; None where it was not."""
+    path = run.folder(contestant) / "training.json"
+    report = read_json(path) if path.exists() else {}
+    return f"{report['status']}: {report['reason']}" if report.get("status") in ("refused", "failed") else None
+
+
 def ensure(run: Run, notebook: str) -> None:
-    """Do whatever the stages before ``notebook`` have not done yet, so that it can be opened alone."""
+    """Do whatever the stages before ``notebook`` have not done yet, so that it can be opened alone.
+
+    A training that was refused or failed is left as it is: it may have taken its kernel with it, and would take this one.
+    """
     for stage in stages(run):
         if stage.notebook >= notebook:
             return
         if stage.contestant and "_train_" in notebook:
             continue  # how the other contestants are trained is none of this one's concern
+        if stage.contestant and (ended := tried_in_vain(run, stage.contestant)):
+            log.info("%s: %s (%s tries again)", stage.contestant, ended, stage.notebook)
+            continue
         stage.work(run)

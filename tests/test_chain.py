@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
+import ftlib.chain
 from ftlib.batch import Report, cost_text, plan_text, run_profile
-from ftlib.files import read_json, read_jsonl
+from ftlib.chain import ensure
+from ftlib.files import read_json, read_jsonl, write_json
+from ftlib.profile import load_profile
 from ftlib.runs import Run
 
 pytest.importorskip("torch")
@@ -126,6 +131,51 @@ def test_a_users_own_rows_with_other_field_names(tmp_path: Path) -> None:
     report = run_profile("demo", out=tmp_path / "run", overrides=[s for s in sets if not s.startswith("contestants.")])
     assert report.code == 0
     assert len(list(read_jsonl(report.run.answers_file("few.base")))) == 6
+
+
+def test_a_training_that_took_its_kernel_with_it_is_not_tried_again_by_a_later_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run.create(tmp_path / "run", load_profile("demo"))
+    write_json(run.folder("tiny-llama") / "training.json", {"status": "failed", "reason": "its kernel died"})
+    done: list[str] = []
+    monkeypatch.setattr(ftlib.chain, "curate", lambda run: done.append("curate"))
+    monkeypatch.setattr(ftlib.chain, "format_files", lambda run: done.append("format"))
+    monkeypatch.setattr(ftlib.chain, "train", lambda run, contestant: done.append(contestant.name))
+    with caplog.at_level("INFO", "ftlib"):
+        ensure(run, "05_evaluate")
+    assert done == ["curate", "format", "tiny-hosted"]
+    assert "tiny-llama: failed: its kernel died (03_train_local tries again)" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("unsloth") is not None, reason="the contestant that is to fail would not")
+def test_a_matrix_goes_on_past_contestants_that_fail_and_are_refused(tmp_path: Path) -> None:
+    tiny = {"trainer": "local", "model": "tiny-llama", "steps": 4, "decoding": {"max_new_tokens": 16}}
+    wanted = {
+        "name": "nights",
+        "data": {"train": 40, "valid": 10, "test": 12},
+        "contestants": [
+            {**tiny, "name": "broken", "loader": "unsloth"},  # what is missing ends its notebook
+            {"name": "unpaid", "trainer": "hosted", "provider": "openai", "model": "gpt-4o-mini-2024-07-18"},
+        ],
+        "matrix": {"models": ["tiny-llama"], "seeds": [1, 2], "base": tiny},
+        "evaluation": {"probe_items": 2, "resamples": 300},
+    }
+    path = tmp_path / "nights.yaml"
+    path.write_text(yaml.safe_dump(wanted), "utf-8")
+    report = run_profile(str(path), out=tmp_path / "run")
+    assert report.code == 1
+    assert report.done[-2:] == ["05_evaluate.ipynb", "06_compare.ipynb"]
+    assert list(report.findings) == ["broken", "unpaid"]
+    assert "Unsloth is not installed" in report.findings["broken"]
+    assert report.findings["unpaid"].startswith("refused: ")
+    scored = read_json(report.run.path / "scores" / "summary.json")
+    assert all(scored["systems"][f"tiny-llama-s{seed}.tuned"]["metrics"]["rougeL"]["n"] == 12 for seed in (1, 2))
+    assert scored["seeds"]["groups"][0]["contestants"] == ["tiny-llama-s1", "tiny-llama-s2"]
+    page = (report.run.path / "report.md").read_text("utf-8")
+    assert "broken" in page
+    assert "unpaid" in page
 
 
 def read_jsonl_sample() -> list[dict[str, str]]:
