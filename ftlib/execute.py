@@ -52,7 +52,7 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_suffix(".failed.ipynb")
     source = notebooks_folder() / f"{notebook}.ipynb"
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is raised from here in one sentence
     with atomic_path(failed) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not end in one of")  # papermill on the temporary name
         try:
@@ -75,6 +75,9 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
             reason = f"a cell took longer than {timeout:g} s"
         except nbclient.exceptions.DeadKernelError:
             reason = "its kernel died (out of memory, or killed)"
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what it cuts short complains once it is collected
+            raise
         document = _read(partial)
         _tidy(document, notebook)
         partial.write_text(nbformat.writes(document, version=4), "utf-8")

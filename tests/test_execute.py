@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,3 +133,39 @@ def test_plain_papermill_reads_and_writes_cloud_paths(tmp_path: Path, monkeypatc
     cells = nbformat.reads(stored["bucket://results/out.ipynb"], as_version=4).cells
     assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
     assert (tmp_path / "run" / "curated" / "train.jsonl").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+def test_an_interrupt_from_the_terminal_leaves_no_kernel_and_no_traceback(make: Make, tmp_path: Path) -> None:
+    deaf = "import os, signal, time; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]"  # as a long C call is
+    name = make(f"{deaf}; open({str(tmp_path / 'kernel')!r}, 'w').write(str(os.getpid())); time.sleep(120)")
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from jupyter_core.utils import run_sync
+from nbclient.client import NotebookClient
+import ftlib.execute, ftlib.notebook
+tidy = NotebookClient._async_cleanup_kernel
+async def slowly(self):
+    await tidy(self)
+    await asyncio.sleep(2)  # a busy machine: what was cut short has the time to notice it
+NotebookClient._cleanup_kernel = run_sync(slowly)
+folder = Path({str(tmp_path / "notebooks")!r})
+ftlib.notebook.notebooks_folder = ftlib.execute.notebooks_folder = lambda: folder
+try:
+    ftlib.execute.execute({name!r}, Path({str(tmp_path / "o.ipynb")!r}), {{}})
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    while not (tmp_path / "kernel").exists() or not (tmp_path / "kernel").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    kernel = int((tmp_path / "kernel").read_text())
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
