@@ -102,7 +102,8 @@ def one_case(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, end
     sandbox.stall_s = 0.7
     if fault != "none":
         sandbox.faults.add(f"{fault}@{endpoint}")
-    run = make_run(quick=QUICK)
+    late = {"lookup_grace_s": 2.0} if fault == "stall-first" else {}  # an upload that is carried out later than that is another, and free
+    run = make_run(quick={**QUICK, **late})
     with pytest.MonkeyPatch.context() as patch:
         trainer = make_trainer(run)
         kill_at(trainer, point, endpoint, patch)
