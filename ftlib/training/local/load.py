@@ -176,10 +176,11 @@ def _by_transformers(source: str, settings: TuneSettings, revision: str | None, 
 
 
 def quiet_libraries() -> None:
-    """Keep transformers' and datasets' own bars and advice out of notebooks; our own messages say what matters."""
+    """Keep transformers', TRL's and datasets' own bars and advice out of notebooks; our own messages say what matters."""
     import datasets
     import transformers
 
+    logging.getLogger("trl").setLevel(logging.ERROR)  # it doubts packing without FlashAttention, which ``require_isolation`` has tried
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()

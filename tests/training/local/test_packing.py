@@ -24,7 +24,7 @@ def trained(out: Path, **changes: object) -> dict[str, Any]:
     return tune(micro.model(), micro.examples(ROWS), micro.examples(6, 900), micro.settings(**plain), out)
 
 
-def test_packed_it_sees_the_same_tokens_without_padding_in_fewer_steps(tmp_path: Path) -> None:
+def test_packed_it_sees_the_same_tokens_without_padding_in_fewer_steps(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     padded, packed = trained(tmp_path / "padded", batch=8), trained(tmp_path / "packed", batch=8, packing=True)
     assert padded["tokens"]["padding"] > 0.1 * padded["tokens"]["seen"]
     assert packed["tokens"] == {**padded["tokens"], "padding": 0}
@@ -32,6 +32,7 @@ def test_packed_it_sees_the_same_tokens_without_padding_in_fewer_steps(tmp_path:
     assert packed["epochs"] == 1
     assert (packed["steps"], padded["steps"]) == (2, 5)
     assert (packed["settings"]["batch"], packed["settings"]["accumulate"]) == (1, 8)
+    assert "cross-contamination" not in caplog.text, "TRL warns of what has been tried and found absent"
 
 
 def test_packed_and_padded_a_whole_epoch_in_one_step_has_the_same_loss_and_gradient(tmp_path: Path) -> None:
