@@ -21,12 +21,16 @@ def parse_metrics(raw: bytes) -> list[Json]:
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames or "step" not in reader.fieldnames:
         return []
-    points = []
+    points: dict[int, Json] = {}
     for row in reader:
         step = _number(row.get("step"))
-        if step is not None:
-            points.append({"step": int(step), "train": _number(row.get("train_loss")), "valid": _number(row.get("valid_loss"))})
-    return points
+        if step is None:
+            continue
+        point = points.setdefault(int(step), {"step": int(step), "train": None, "valid": None})
+        for name, key in (("train", "train_loss"), ("valid", "valid_loss")):
+            value = _number(row.get(key))
+            point[name] = point[name] if value is None else value
+    return list(points.values())
 
 
 def _decoded(raw: bytes) -> str:
@@ -64,9 +68,11 @@ def progress_of(events: Iterable[Json]) -> tuple[int, int] | None:
     """The furthest step that the events name, and how many there will be; None where they name none."""
     best: tuple[int, int] | None = None
     for event in events:
-        said = _STEP.search(str(event.get("message", "")))
-        if said and said[2]:
-            here = (int(said[1]), int(said[2]))
+        said, data = _STEP.search(str(event.get("message", ""))), event.get("data")
+        told = (_number(data.get("step")), _number(data.get("total_steps"))) if isinstance(data, dict) else (None, None)
+        step, steps = (_number(said[1]), _number(said[2])) if said and said[2] else told
+        if step and steps:
+            here = (int(step), int(steps))
             best = max(best, here) if best else here
     return best
 

@@ -43,16 +43,28 @@ def most_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(str(message["content"]).encode("utf-8", "replace")) + 16 for message in messages)
 
 
-def chat_rates(provider: Provider, model: str, prices: str | None) -> Rates:
-    """The rates of a model. Raises Refused where a price is not known: it is not guessed."""
+def chat_rates(provider: Provider, model: str, prices: str | None, *, known_as: str | None = None, tuned: bool = False) -> Rates:
+    """The rates of a model. Raises Refused where a price is not known: it is not guessed.
+
+    Args:
+        model: the name that is asked, which at some providers is a deployment's.
+        known_as: the provider's id behind that name; ``tuned``: of a fine-tune of it.
+    """
     if provider.free:
         return Rates(0.0, 0.0, 0.0)
+
+    def price(unit: str) -> float:
+        try:
+            return find_price(provider.name, model, unit, file=prices).cost(1)
+        except UnknownPrice:
+            return find_price(provider.name, known_as or model, unit, tuned=tuned, file=prices).cost(1)
+
     try:
-        given, said = (find_price(provider.name, model, unit, file=prices).cost(1) for unit in ("input_token", "output_token"))
+        given, said = price("input_token"), price("output_token")
     except UnknownPrice as error:
         raise Refused(str(error)) from None
     try:
-        cached = find_price(provider.name, model, "cached_input_token", file=prices).cost(1)
+        cached = price("cached_input_token")
     except UnknownPrice:
         cached = given
     return Rates(given, cached, said)

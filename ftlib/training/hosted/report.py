@@ -39,8 +39,8 @@ def training_report(
     """
     spent = times(dict(record))
     trained = record.get("trained_tokens")
-    shown = record.get("hyperparameters") or {}
-    told = shown.get("n_epochs")
+    shown = record.get("hyperparameters")
+    told = shown.get("n_epochs") if isinstance(shown, dict) else None
     epochs = told if isinstance(told, int | float) else cost.epochs
     folder = run.folder(contestant)
     per_second = trained / spent["train"] if isinstance(trained, int) and spent["train"] else None

@@ -42,6 +42,8 @@ def preview(trainer: HostedTrainer) -> Json:
     print(f"{cost['rows']} rows x {cost['epochs']} epochs = {cost['tokens']['billed']:,} tokens, counted by {cost['counted_by']}")
     print(f"estimated {cost['money_usd']:.4f} dollars, at most {cost['worst_usd']:.4f}")
     print(f"budget of the run {cost['budget_usd']:.2f} dollars, spent so far {cost['spent_usd']:.4f}")
+    if trainer.provider.needs_deployment:
+        print(f"{trainer.provider.name} serves a tuned model only once you deploy it there, at a price of its own beside this budget")
     return found
 
 
@@ -58,7 +60,10 @@ def events(run: Run, name: str, most: int = 12) -> None:
     for text in told:
         if text not in left_out:
             print(text)
-    print(f"({len(left_out)} further steps left out)" if left_out else "")
+    if left_out:
+        print(f"({len(left_out)} further steps left out)")
+    for kept in record.get("checkpoints") or []:
+        print(f"after step {kept['step_number']} the model is {kept['fine_tuned_model_checkpoint']} (`existing:` makes it a contestant)")
 
 
 def loss_figure(run: Run, name: str) -> Any:

@@ -22,6 +22,8 @@ from ftlib.training.hosted.openai_service import OpenAIService
 from ftlib.training.hosted.provider import Provider
 from ftlib.training.hosted.service import Json, redacted
 
+METRICS = "/metrics"  # after a job's id: stands for a result file
+
 
 class TogetherService(OpenAIService):
     """See ``ftlib.training.hosted.service.Service``. Raises MissingExtra without the together library."""
@@ -67,7 +69,9 @@ class TogetherService(OpenAIService):
         return await self._plain(self._together.files.list())
 
     async def content(self, file_id: str) -> bytes:
-        """A file's bytes."""
+        """A file's bytes; a job's metrics as the table that others have in a result file."""
+        if file_id.endswith(METRICS):
+            return metrics_csv(await self._plain(self._together.fine_tuning.list_metrics(file_id.removesuffix(METRICS))))
         try:
             reply = await self._together.files.content(file_id)
             return bytes(await reply.read())
@@ -100,6 +104,13 @@ class TogetherService(OpenAIService):
         events = sorted(map(event_of, found.get("data") or []), key=lambda event: float(event["created_at"] or 0), reverse=True)
         return {"data": events, "has_more": False}
 
+    async def checkpoints(self, job_id: str) -> Json:
+        """A job's checkpoints."""
+        found = await self._plain(self._together.fine_tuning.list_checkpoints(job_id))
+        rows = found.get("data") or []
+        named = [{"step_number": row.get("step"), "fine_tuned_model_checkpoint": row.get("object_name") or row.get("path")} for row in rows]
+        return {"data": named, "has_more": False}
+
     async def act(self, job_id: str, verb: str) -> Json:
         """``cancel`` is all that there is."""
         return job_of(await self._plain(getattr(self._together.fine_tuning, verb)(job_id)))
@@ -120,7 +131,14 @@ def job_of(job: Json) -> Json:
         "user_provided_suffix": tuned, "training_file": job.get("training_file"), "trained_tokens": job.get("token_count") if done else None,
         "created_at": seconds(job.get("created_at")), "finished_at": seconds(job.get("updated_at")) if done else None,
         "hyperparameters": {"n_epochs": job["n_epochs"]} if job.get("n_epochs") else None, "metadata": None,
+        "result_files": [f"{job.get('id')}{METRICS}"] if done else [],
     }  # fmt: skip
+
+
+def metrics_csv(found: Json) -> bytes:
+    """Rows such as {"train/global_step": 7, "train/loss": 0.5} (of an evaluation: "eval/loss") as a table of losses."""
+    rows = [[row.get(key, "") for key in ("train/global_step", "train/loss", "eval/loss")] for row in found.get("metrics") or []]
+    return "\n".join(["step,train_loss,valid_loss", *(",".join(map(str, row)) for row in rows)]).encode()
 
 
 def event_of(event: Json) -> Json:
@@ -130,7 +148,7 @@ def event_of(event: Json) -> Json:
         "created_at": seconds(event.get("created_at")),
         "level": event.get("level"),
         "message": event.get("message"),
-        "data": {"step": event["step"]} if event.get("step") else {},
+        "data": {name: event[name] for name in ("step", "total_steps") if event.get(name)},
     }
 
 

@@ -241,7 +241,9 @@ class HostedTrainer:
         """
         model = self.asked_model(tuned=tuned)
         before.require_budget(self.provider, self.run.profile.budget_usd, f"Asking {model}")
-        rates = chat_rates(self.provider, model, self.run.profile.prices)
+        c = self.contestant
+        behind, of_tune = (c.existing, False) if tuned and c.existing else (self.base_model, tuned and c.trains)
+        rates = chat_rates(self.provider, model, self.run.profile.prices, known_as=behind, tuned=of_tune)
         seed = self.run.profile.seed if self.contestant.seed is None else self.contestant.seed
         requests = [request_for(prompt, model, self.provider, self.contestant.decoding, seed) for prompt in prompts]
         if self.contestant.batch_api:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ftlib.errors import ServiceDown, TrainingFailed
+from ftlib.errors import Refused, ServiceDown, TrainingFailed
 from ftlib.files import hash_json, read_json, write_json
 from ftlib.progress import bar
 from ftlib.training.hosted.link import Link
@@ -19,6 +19,7 @@ log = logging.getLogger("ftlib")
 OVER = ("succeeded", "failed", "cancelled")
 WAITING = ("validating_files", "queued", "paused", "unknown")
 TOLD = ("model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "result_files", "hyperparameters", "error", "estimated_finish")
+TIMES = ("created_at", "finished_at", "estimated_finish")  # seconds since 1970, or not believed
 PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
 
 
@@ -38,7 +39,8 @@ class JobFile:
 
     def update(self, job: Json, state: str, now: float) -> None:
         """Take in what the provider says of the job now; what it does not say stays as it was."""
-        self.content.update({name: job[name] for name in TOLD if job.get(name) is not None})
+        told = {name: job[name] for name in TOLD if job.get(name) is not None}
+        self.content.update({name: value for name, value in told.items() if name not in TIMES or isinstance(value, int | float)})
         self.content["status"] = state
         self.content["first_seen"].setdefault(state, now)
 
@@ -156,6 +158,7 @@ def _end(link: Link, record: JobFile, state: str) -> Json:
     """The record of a job that is over. Raises TrainingFailed where it did not succeed."""
     job_id = record.content["id"]
     if state == "succeeded":
+        _note_checkpoints(link, record)
         return record.content
     error = record.content.get("error")
     reason = error.get("message") if isinstance(error, dict) else error
@@ -166,11 +169,27 @@ def _end(link: Link, record: JobFile, state: str) -> Json:
     raise TrainingFailed(f"Job {job_id} failed at {link.provider.name}: {reason or told or 'no reason was given.'} {again}")
 
 
+def _note_checkpoints(link: Link, record: JobFile) -> None:
+    """Keep the models of earlier steps that the job left, where the provider keeps any; without them the job is as good."""
+    if not link.provider.can.checkpoints:
+        return
+    job_id = str(record.content["id"])
+    try:
+        found = link.patiently("the job's checkpoints", lambda: link.service.checkpoints(job_id), tries=3).get("data")
+    except (Refused, ServiceDown) as error:
+        log.warning("the job's checkpoints are not known: %s", error)
+        return
+    kept = ("fine_tuned_model_checkpoint", "step_number", "metrics")
+    rows = found if isinstance(found, list) else []
+    record.content["checkpoints"] = [{name: row.get(name) for name in kept} for row in rows if isinstance(row, dict)]
+    record.save()
+
+
 def times(record: Json) -> dict[str, float | None]:
     """Seconds in the queue, in training and in all, from events where they say it, else from what the watcher saw."""
     created, finished = record.get("created_at"), record.get("finished_at") or record["first_seen"].get("succeeded")
-    started = next((event.get("created_at") for event in record["events"] if "started" in str(event.get("message", "")).lower()), None)
-    started = started or record["first_seen"].get("running")
+    begun = next((event.get("created_at") for event in record["events"] if "started" in str(event.get("message", "")).lower()), None)
+    started = begun if isinstance(begun, int | float) else record["first_seen"].get("running")
     total = float(finished) - float(created) if created and finished else None
     queue = float(started) - float(created) if created and started else None
     return {"queue": queue, "train": float(finished) - float(started) if started and finished else None, "total": total}

@@ -87,6 +87,20 @@ def test_a_model_that_must_be_deployed_says_so_until_it_is(sandbox: Sandbox, mak
     assert dict(make_trainer(again).ask(prompts(1), tuned=True))[0].text == prompts(1)[0].user.upper()
 
 
+def test_a_deployment_costs_what_the_model_behind_it_does(sandbox: Sandbox, make_trainer: MakeTrainer, paid: dict[str, Any], tmp_path: Path) -> None:
+    rows = [("tiny-hosted", 1), ("ft:tiny-hosted", 3)]
+    units = ("input_token", "output_token")
+    book = [f"{{provider: paid, model: {m!r}, unit: {u}, usd: {usd}, per: 1000, date: 2026-11-01, source: t}}" for m, usd in rows for u in units]
+    book.append("{provider: paid, model: tiny-hosted, unit: training_token, usd: 1, per: 1000000, date: 2026-11-01, source: t}")
+    Path(paid["prices"]).write_text("".join(f"- {row}\n" for row in book))
+    paid["providers"]["paid"] |= {"needs_deployment": True, "served": {"tiny-hosted": "tiny-hosted-closing", "h": "tiny-hosted-closing"}}
+    trainer = make_trainer(**paid, budget=100.0)
+    trainer.train()
+    base, tuned = (dict(trainer.ask(prompts(1), tuned=state))[0].usd for state in (False, True))
+    assert base is not None
+    assert tuned == pytest.approx(3 * base)
+
+
 @pytest.mark.parametrize("lacks", ["events", "checkpoints", "metadata", "file_status", "models", "pause"])
 def test_what_a_provider_cannot_do_is_left_out(sandbox: Sandbox, make_trainer: MakeTrainer, lacks: str) -> None:
     trainer = make_trainer(quick={"can": {lacks: False}})

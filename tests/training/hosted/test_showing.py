@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ftlib.errors import ProfileError
@@ -28,8 +29,10 @@ def test_a_dry_run_is_one_except_where_nothing_is_charged(
     trainer = make_trainer(**paid, budget=1.0, folder="paid")
     assert showing.is_dry(trainer, True)
     assert not showing.is_dry(trainer, False)
+    trainer.provider = msgspec.structs.replace(trainer.provider, needs_deployment=True)
     showing.preview(trainer)
     told = capsys.readouterr().out
+    assert "only once you deploy it" in told
     assert '"to": "fine_tuning/jobs"' in told
     assert "budget of the run 1.00" in told
     assert not sandbox.seen
@@ -43,6 +46,7 @@ def test_events_curve_and_bill(make_trainer: MakeTrainer, sandbox: Sandbox, caps
     showing.bill(trainer.run, "h")
     told = capsys.readouterr().out
     assert "The job has successfully completed" in told
+    assert "after step 3 the model is ft:tiny-hosted:sandbox:" in told
     assert "2,000   billed" in told
     assert showing.loss_figure(trainer.run, "h").data.startswith(b"\x89PNG")
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from ftlib.errors import Refused
 from ftlib.files import read_json
-from tests.training.hosted.helpers import MakeRun, MakeTrainer
+from tests.training.hosted.helpers import MakeRun, MakeTrainer, prompts
 
 KEY = "together-canary-123"
 
@@ -41,6 +42,11 @@ class Together(BaseHTTPRequestHandler):
             self.send({"data": list(self.jobs.values())})
         elif path.endswith("/events"):
             self.send({"data": [{"object": "fine-tune-event", "created_at": "2026-11-01T10:00:00Z", "message": "Job started", "type": "job_start"}]})
+        elif path.endswith("/metrics"):
+            train = [{"train/global_step": step, "train/loss": 2 / step, "train/learning_rate": 0.1} for step in (1, 2)]
+            self.send({"metrics": [*train, {"train/global_step": 2, "eval/loss": 1.5}]})
+        elif path.endswith("/checkpoints"):
+            self.send({"data": [{"checkpoint_type": "Final (2)", "created_at": "2026-11-01T11:00:00Z", "path": "s3://x", "step": 2}]})
         elif path == "/v1/fine-tunes/models/limits":
             lora = {"max_batch_size": 8, "max_batch_size_dpo": 8, "min_batch_size": 1, "max_rank": 64, "target_modules": ["k"], "default_rank": 8}
             self.send(
@@ -146,7 +152,12 @@ def test_a_job_is_trained_once(service: Any, make_run: MakeRun, make_trainer: Ma
     assert report["tokens"]["billed"] == 4000
     assert report["seconds"]["total"] == 3600.0
     assert report["tuned_model"].startswith("me/m-h-")
+    assert [(point["step"], point["train"], point["valid"]) for point in report["loss"]] == [(1, 2.0, None), (2, 1.0, 1.5)]
+    job = read_json(trainer.run.folder("h") / "job.json")
+    assert [kept["step_number"] for kept in job["checkpoints"]] == [2]
     assert len(service.jobs) == 1
+    with pytest.raises(Refused, match=r"deploy it at .*served: \{h: NAME"):
+        list(trainer.ask(prompts(1), tuned=True))
     assert [file["filename"].rpartition("-")[2] for file in service.files.values()] == ["train.jsonl", "valid.jsonl"]
 
 

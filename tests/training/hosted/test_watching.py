@@ -61,6 +61,9 @@ class ScriptedService:
         start = ids.index(after) + 1 if after in ids else 0
         return {"data": known[start : start + 2], "has_more": start + 2 < len(known)}
 
+    async def checkpoints(self, job_id: str) -> Json:
+        return {"data": [{"step_number": 9, "fine_tuned_model_checkpoint": "ft:x:step-9", "metrics": {"valid_loss": 1.0}}, "odd"]}
+
 
 @pytest.fixture
 def watching(tmp_path: Path) -> Any:
@@ -102,6 +105,7 @@ def test_thirty_hours_are_watched_through(watching: Any) -> None:
     assert 30 <= clock.hours < 30.5
     assert service.asked < 1500
     assert len(record["events"]) == len(events)
+    assert [kept["fine_tuned_model_checkpoint"] for kept in record["checkpoints"]] == ["ft:x:step-9"]
     assert len(said) == len(events)
     assert times(record) == {"queue": 72_000.0, "train": 36_000.0, "total": 108_000.0}
 
@@ -127,7 +131,16 @@ def test_a_key_that_was_withdrawn_ends_the_watch_at_once(watching: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [{"status": "reticulating"}, {"status": None}, {}, {"status": 7}, {"status": "paused"}, {"status": "running", "error": {}}]
+    "odd",
+    [
+        {"status": "reticulating"},
+        {"status": None},
+        {},
+        {"status": 7},
+        {"status": "paused"},
+        {"status": "running", "error": {}},
+        {"status": "queued", "created_at": "2026-11-01T10:00:00Z", "estimated_finish": "soon", "hyperparameters": [], "result_files": 7},
+    ],
 )
 def test_odd_states_are_watched_on(watching: Any, odd: Json) -> None:
     record, *_ = watching(phases((2, odd), (9, DONE)))()
@@ -148,6 +161,13 @@ def test_a_failure_tells_the_reason(watching: Any, error: Json) -> None:
         watching(phases((1, {"status": "running"}), (9, {"status": "failed", **error})), events)()
 
 
+def test_events_with_odd_times(watching: Any) -> None:
+    events = [(0.5, {"id": "e", "message": "Fine-tuning job started", "created_at": "10:00", "data": {"step": 3, "total_steps": 9}})]
+    record, *_ = watching(phases((1, {"status": "running"}), (9, DONE)), events)()
+    assert times(record)["train"] is not None
+    assert progress_of(record["events"]) == (3, 9)
+
+
 def test_no_events_at_all(watching: Any) -> None:
     record, *_ = watching(phases((1, {"status": "running"}), (9, DONE)), can=Can(events=False))()
     assert record["events"] == []
@@ -161,6 +181,9 @@ def test_times_without_a_word_from_the_provider() -> None:
 @pytest.mark.parametrize(
     "fault",
     [
+        "500@jobs.checkpoints*all",
+        "403@jobs.checkpoints",
+        "html@jobs.checkpoints",
         "unknown-status*3",
         "status-none*3",
         "missing-fields*2",
