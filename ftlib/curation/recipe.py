@@ -6,6 +6,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from ftlib.curation.filters import FILTERS
+from ftlib.curation.filters import Step as Step
 from ftlib.errors import ProfileError
 from ftlib.files import hash_json
 from ftlib.profile import Strict, convert, nearest, read_yaml
@@ -14,10 +16,6 @@ Where = Literal["title", "content", "either", "both"]
 Field = Literal["title", "content"]
 Size = int | float
 S = TypeVar("S", bound="Step")
-
-
-class Step(Strict):
-    """One step; its name in a recipe is the key it stands under."""
 
 
 class DropMissing(Step):
@@ -43,20 +41,6 @@ class Normalise(Step):
     strip: bool = False  # only strip the ends
     lower: bool = False
     punctuation: bool = False  # keep only letters, digits and white space, as the original project did
-
-
-class TitleChars(Step):
-    """Keep titles of ``min`` to ``max`` characters, both included."""
-
-    min: int = 0
-    max: int | None = None
-
-
-class ContentChars(Step):
-    """Keep contents of ``min`` to ``max`` characters, both included."""
-
-    min: int = 0
-    max: int | None = None
 
 
 class Tokens(Step):
@@ -125,8 +109,7 @@ KINDS: dict[str, type[Step]] = {
     "drop_missing": DropMissing,
     "unescape_html": UnescapeHtml,
     "normalise": Normalise,
-    "title_chars": TitleChars,
-    "content_chars": ContentChars,
+    **FILTERS,
     "tokens": Tokens,
     "keywords": Keywords,
     "exclude_keywords": ExcludeKeywords,

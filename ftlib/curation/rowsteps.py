@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 from ftlib.curation import recipe as r
+from ftlib.curation.filters import Filter, within
 from ftlib.curation.records import Record
 from ftlib.curation.tokens import TokenCounter
 
@@ -26,10 +27,8 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
             return lambda rows: change(rows, step.fields, lambda text: unescape(text, twice=step.twice))
         case r.Normalise():
             return lambda rows: change(rows, step.fields, lambda text: normalise(text, step))
-        case r.TitleChars():
-            return lambda rows: [row for row in rows if within(len(row.title), step.min, step.max)]
-        case r.ContentChars():
-            return lambda rows: [row for row in rows if within(len(row.content), step.min, step.max)]
+        case Filter():
+            return lambda rows: [row for row in rows if step.keeps(row)]
         case r.Tokens():
             return lambda rows: by_tokens(rows, step, counter(step.encoding))
         case r.Keywords():
@@ -44,11 +43,6 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
 def blank(text: str) -> bool:
     """Whether a text is empty or white space alone."""
     return not text or text.isspace()
-
-
-def within(size: int, low: int, high: int | None) -> bool:
-    """Whether a size lies between two bounds, both included; None is no upper bound."""
-    return size >= low and (high is None or size <= high)
 
 
 def change(rows: list[Record], fields: Sequence[str], how: Callable[[str], str]) -> list[Record]:

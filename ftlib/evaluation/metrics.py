@@ -60,7 +60,6 @@ def ratio(sums: Floats) -> Floats:
 
 SUFFIXES = {"unicode": "", "google": "_google", "stem": "_stem"}
 ROUGES = {f"{name}{suffix}": tokenizer for tokenizer, suffix in SUFFIXES.items() for name in rouge.ORDERS}
-NAMES = [*ROUGES, "chrf", "length_ratio", "title_faithfulness", "semantic"]
 
 
 def check_names(names: Sequence[str], primary: str, *, embedded: bool = False) -> None:
@@ -92,12 +91,7 @@ def measure(
     made: dict[str, Metric] = {}
     for tokenizer in dict.fromkeys(ROUGES[name] for name in names if name in ROUGES):
         made |= _rouges(items, answers, [name for name in names if ROUGES.get(name) == tokenizer], tokenizer, failed_score)
-    if "chrf" in names:
-        made["chrf"] = _chrf(items, answers)
-    if "length_ratio" in names:
-        made["length_ratio"] = _lengths(items, answers)
-    if "title_faithfulness" in names:
-        made["title_faithfulness"] = _faithfulness(items, answers, failed_score, language)
+    made |= {name: OTHERS[name](items, answers, failed_score, language) for name in names if name in OTHERS}
     order = [part for name in names for part in (name, f"{name}_precision", f"{name}_recall")]
     return {name: made[name] for name in order if name in made}
 
@@ -123,7 +117,7 @@ def _rouges(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], names
     return made
 
 
-def _chrf(items: Sequence[Item], answers: Mapping[str, Sequence[Given]]) -> Metric:
+def _chrf(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], failed: float, language: str) -> Metric:
     metric = Metric("chrf", chrf.signature(), "points", True, chrf.from_statistics)
     counter = chrf.metric()
     counts = {system: np.zeros((len(items), chrf.WIDTH)) for system in answers}
@@ -136,7 +130,7 @@ def _chrf(items: Sequence[Item], answers: Mapping[str, Sequence[Given]]) -> Metr
     return metric
 
 
-def _lengths(items: Sequence[Item], answers: Mapping[str, Sequence[Given]]) -> Metric:
+def _lengths(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], failed: float, language: str) -> Metric:
     metric = Metric("length_ratio", f"words of answers / words of references|{words_signature('unicode')}", "ratio", None, ratio)
     below = np.array([len(unicode_words(item.reference)) for item in items], dtype=np.float64)
     for system, given in answers.items():
@@ -156,3 +150,12 @@ def _faithfulness(items: Sequence[Item], answers: Mapping[str, Sequence[Given]],
                 values[row] = failed if answer.failed else 100 * len(words.intersection(unicode_words(answer.text or ""))) / len(words)
         metric.add_means(system, values)
     return metric
+
+
+# What is computed from (items, answers of each system, what a failed item scores, language); ROUGE apart, whose names share their words.
+OTHERS: dict[str, Callable[[Sequence[Item], Mapping[str, Sequence[Given]], float, str], Metric]] = {
+    "chrf": _chrf,
+    "length_ratio": _lengths,
+    "title_faithfulness": _faithfulness,
+}
+NAMES = [*ROUGES, *OTHERS, "semantic"]

@@ -12,6 +12,7 @@ import pytest
 
 from ftlib.curation import curate, funnel_text
 from ftlib.curation import recipe as r
+from ftlib.curation.filters import ContentChars, TitleChars
 from ftlib.curation.recipe import load_recipe
 from ftlib.curation.records import Record
 from ftlib.curation.rowsteps import row_step
@@ -36,8 +37,8 @@ def test_each_step_on_a_row() -> None:
     assert do(r.UnescapeHtml(fields=["content"], twice=False), ("&lt;", "&amp;lt;")) == [("&lt;", "&lt;")]
     assert do(r.Normalise(), (" a\u00a0 b\x00\n", "e\u0301\u2028c")) == [("a b", "\u00e9 c")]
     assert do(r.Normalise(punctuation=True, lower=True, strip=True, whitespace=False), (" A-B  c_d! ", "X.Y")) == [("ab  cd", "xy")]
-    assert do(r.TitleChars(min=2, max=3), ("a", "x"), ("ab", "x"), ("abc", "x"), ("abcd", "x")) == [("ab", "x"), ("abc", "x")]
-    assert do(r.ContentChars(min=2), ("x", "a"), ("x", "ab")) == [("x", "ab")]
+    assert do(TitleChars(min=2, max=3), ("a", "x"), ("ab", "x"), ("abc", "x"), ("abcd", "x")) == [("ab", "x"), ("abc", "x")]
+    assert do(ContentChars(min=2), ("x", "a"), ("x", "ab")) == [("x", "ab")]
 
 
 def test_tokens_counts_title_and_content_together() -> None:
