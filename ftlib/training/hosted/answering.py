@@ -53,15 +53,19 @@ class Asker:
         loop = self.link.wire.loop
         future = self.link.wire.start(self._all(requests, slots, done))
         failure: Exception | None = None
+        left = len(requests)
         try:
             while (item := done.get()) is not None:
                 if isinstance(item, Exception):
                     failure = failure or item
                     continue
+                left -= 1
                 yield item
                 loop.call_soon_threadsafe(slots.release)
         finally:
             future.cancel()
+        if isinstance(failure, BudgetExceeded):
+            raise BudgetExceeded(f"{failure} {left} of {len(requests)} answers remain.")
         if failure is not None:
             raise failure
 

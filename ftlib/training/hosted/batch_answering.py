@@ -80,7 +80,7 @@ class BatchAsker:
         bodies = list((requests or {row["custom_id"]: row["body"] for row in read_jsonl(source)}).values())
         worst = sum(self.rates.worst(body["messages"], limit_of(body)) for body in bodies)
         reservation = self.ledger.reserve(worst, f"a batch of {len(bodies)} answers", key=f"batch {intent.key}") if worst else None
-        batch = self._watch(self._create(intent, source), len(bodies))
+        batch = self._watch(path, self._create(intent, source), len(bodies))
         rows = self._rows(batch)
         write_atomic(self._output(path), "".join(dump_line(row) + "\n" for row in rows))
         if reservation is not None:
@@ -103,19 +103,23 @@ class BatchAsker:
 
         return create_once(link, intent, "batch", what="the creation of a batch", request=request, call=call, look=look, fence="input")
 
-    def _watch(self, batch_id: str, count: int) -> Json:
+    def _watch(self, path: Path, batch_id: str, count: int) -> Json:
         """Wait for a batch's end. Raises TrainingFailed where it failed as a whole."""
         with bar(desc=f"{self.link.provider.name} batch", total=count, unit="answer") as progress:
             while True:
                 batch = self.link.patiently("the state of a batch", lambda: self.link.service.batch(None, batch_id))
                 counts = batch.get("request_counts") or {}
-                progress.update(max(0, int(counts.get("completed") or 0) - progress.n))
+                done = counts.get("completed") if isinstance(counts, dict) else None
+                progress.update(max(0, done - progress.n) if isinstance(done, int) else 0)
                 if batch.get("status") in OVER:
                     break
                 self.link.clock.sleep(4 * self.link.provider.poll_s)
         if not batch.get("output_file_id") and not batch.get("error_file_id"):
             why = batch.get("errors") or "no reason was given"
-            raise TrainingFailed(f"Batch {batch_id} is {batch.get('status')} at {self.link.provider.name}: {why}.")
+            raise TrainingFailed(
+                f"Batch {batch_id} is {batch.get('status')} at {self.link.provider.name}: {why}. To ask anew, remove {path}; to ask one by one, "
+                "take batch_api out of the contestant."
+            )
         return batch
 
     def _rows(self, batch: Json) -> list[Json]:

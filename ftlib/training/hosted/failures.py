@@ -24,6 +24,7 @@ REFUSALS = {
     "account_deactivated",
     "invalid_api_key",
     "model_not_found",
+    "model_not_available",
     "unsupported_country_region_territory",
     "access_terminated",
     "DeploymentNotFound",

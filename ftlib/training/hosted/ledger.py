@@ -7,7 +7,6 @@ several processes may use it: each reads what the others wrote while it holds th
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.errors import BudgetExceeded
+from ftlib.training.posix import fcntl
 
 NANO = 1_000_000_000  # amounts are whole billionths of a dollar, so that sums are exact
 WAIT_S = 0.05

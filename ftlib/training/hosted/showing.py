@@ -9,6 +9,7 @@ from typing import Any
 from ftlib.files import read_json
 from ftlib.formatting.task import load_task
 from ftlib.runs import Run
+from ftlib.terminal import printable
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.trainer import contestant_name
 
@@ -38,7 +39,7 @@ def preview(trainer: HostedTrainer) -> Json:
     cost = found["estimate"]
     print(f"to {found['address']} ({trainer.provider.name}):")
     for sent in found["sends"]:
-        print("  " + json.dumps(sent, ensure_ascii=False))
+        print("  " + printable(json.dumps(sent, ensure_ascii=False)))
     print(f"{cost['rows']} rows x {cost['epochs']} epochs = {cost['tokens']['billed']:,} tokens, counted by {cost['counted_by']}")
     print(f"estimated {cost['money_usd']:.4f} dollars, at most {cost['worst_usd']:.4f}")
     print(f"budget of the run {cost['budget_usd']:.2f} dollars, spent so far {cost['spent_usd']:.4f}")
@@ -59,7 +60,7 @@ def events(run: Run, name: str, most: int = 12) -> None:
     left_out = set(steps[most // 2 : -(most // 2)]) if len(steps) > most else set()
     for text in told:
         if text not in left_out:
-            print(text)
+            print(printable(text))
     if left_out:
         print(f"({len(left_out)} further steps left out)")
     for kept in record.get("checkpoints") or []:
@@ -119,7 +120,7 @@ def sample_answers(trainer: HostedTrainer, rows: int = 3) -> list[Json]:
 def print_answers(table: list[Json], width: int = 300) -> None:
     """Print the answers under each title, as plain text."""
     for row in table:
-        print("TITLE     " + row["title"])
+        print("TITLE     " + printable(row["title"]))
         for key in ("expected", "base", "tuned"):
-            print(f"{key:9} {row[key][:width]}")
+            print(f"{key:9} {printable(row[key][:width])}")
         print()

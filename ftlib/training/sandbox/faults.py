@@ -26,6 +26,7 @@ BEFORE = {
     "403": "this organisation may not do this",
     "region": "403: not served in this country",
     "model-gone": "404: the model was shut down",
+    "not-deployed": "400: nobody has deployed this model (Together's spelling)",
     "400": "this request is wrong",
     "filter-400": "the provider's filter stopped the prompt (Azure's spelling)",
     "stall-first": "nothing for some seconds, then the request is carried out",

@@ -56,6 +56,7 @@ def error_of(fault: str, model: str, authorization: str) -> Reply:
         "403": (403, "Your organization does not have access to fine-tuning.", "training_not_available", {}),
         "region": (403, "Country, region, or territory not supported", "unsupported_country_region_territory", {}),
         "model-gone": (404, f"The model `{model}` has been shut down.", "model_not_found", {}),
+        "not-deployed": (400, "Unable to access this model; create and start an endpoint for it.", "model_not_available", {}),
         "400": (400, "This request is not valid.", "invalid_value", {}),
         "filter-400": (400, "The response was filtered due to the prompt triggering the content management policy.", "content_filter", {}),
     }

@@ -5,7 +5,6 @@ Several services may share the folder: nothing is kept in memory alone, and a jo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ftlib.files import AppendLog, read_json, read_jsonl, write_atomic, write_json
+from ftlib.training.posix import fcntl
 
 Json = dict[str, Any]
 _ID = re.compile(r"[A-Za-z]+-[A-Za-z0-9-]{4,64}")

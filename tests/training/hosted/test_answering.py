@@ -14,7 +14,7 @@ from tests.training.hosted.helpers import MakeTrainer, prompts
 from tests.training.sandbox.stubs import StubEngine
 
 SHORT = {"attempt_s": 0.4, "deadline_s": 0.9}
-REFUSED = {"quota", "balance", "401", "403", "region", "model-gone"}
+REFUSED = {"quota", "balance", "401", "403", "region", "model-gone", "not-deployed"}
 AT_ONCE = {
     "400": "error",
     "filter-400": "filtered",

@@ -108,6 +108,16 @@ def test_waiting_for_calls_under_way(tmp_path: Path) -> None:
     assert time.monotonic() - started >= 0.15
 
 
+@pytest.mark.parametrize("module", ["ftlib.training.hosted.trainer", "ftlib.training.sandbox.store"])
+def test_a_system_without_such_locks_is_told_so(module: str) -> None:
+    code = (
+        "import sys\nsys.modules['fcntl'] = None\nfrom ftlib.errors import FtlibError\n"
+        f"try:\n    import {module}\nexcept FtlibError as error:\n    print(error)\n"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert made.stdout.endswith("or WSL on Windows.\n"), made.stderr
+
+
 def test_a_larger_cap_goes_on(tmp_path: Path) -> None:
     Ledger(tmp_path / "l.jsonl", 1.0).reserve(1.0, "all of it").settle(1.0)
     with pytest.raises(BudgetExceeded):

@@ -116,7 +116,7 @@ def test_a_refusal_is_one_request_and_the_others_go_on(make_run: MakeRun, sandbo
     assert len(sandbox.seen) == 1
 
 
-@pytest.mark.parametrize("fault", ["403", "model-gone", "region", "balance", "quota", "401"])
+@pytest.mark.parametrize("fault", ["403", "model-gone", "region", "balance", "quota", "401", "not-deployed"])
 def test_a_refused_answer_is_one_request_and_nothing_spent(make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], fault: str) -> None:
     sandbox.faults.add(f"{fault}@chat*all")
     trainer = make_trainer(**paid, budget=5.0, existing="tiny-hosted")
@@ -166,9 +166,10 @@ def test_an_unknown_price_is_refused_not_guessed(make_run: MakeRun, paid: dict[s
 def test_the_budget_stops_answers_and_keeps_those_paid_for(make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any]) -> None:
     trainer = make_trainer(**paid, budget=1.0, existing="tiny-hosted")
     got: list[tuple[int, float | None]] = []
-    with pytest.raises(BudgetExceeded, match="Raise budget_usd"):
+    with pytest.raises(BudgetExceeded, match="Raise budget_usd") as caught:
         got.extend((position, answer.usd) for position, answer in trainer.ask(prompts(200), tuned=True))
     assert 3 <= len(got) < 200
+    assert f"{200 - len(got)} of 200 answers remain" in str(caught.value)
     assert sandbox.seen.count("chat") == len(got)
     assert trainer.ledger.spent_usd == pytest.approx(sum(usd or 0 for _, usd in got))
     assert trainer.ledger.spent_usd <= 1.0
