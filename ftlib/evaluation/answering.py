@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftlib.errors import BudgetExceeded, DataError, Refused, ServiceDown
+from ftlib.errors import BudgetExceeded, DataError, Refused, TrainingFailed
 from ftlib.evaluation import likelihood
 from ftlib.evaluation.borrowing import borrow
 from ftlib.evaluation.items import match, read_answers
@@ -82,9 +82,9 @@ def _contestant(run: Run, contestant: Contestant, trainer: LazyTrainer) -> None:
                 answer_set(run, contestant, system, name, questions, trainer)
             if contestant.trainer == "local" and contestant.recorded is None:
                 likelihood.measure(run, contestant, system, sets["test"], trainer)
-        except (Refused, BudgetExceeded, ServiceDown) as error:
+        except (Refused, BudgetExceeded, TrainingFailed) as error:  # the last: a service that is down, a batch that failed or may have been lost
             log.warning("%s: %s", system, error)
-            write_json(refusal, {"status": "failed" if isinstance(error, ServiceDown) else "refused", "reason": str(error)})
+            write_json(refusal, {"status": "failed" if isinstance(error, TrainingFailed) else "refused", "reason": str(error)})
         else:
             refusal.unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused
+from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused, ServiceDown, TrainingFailed, Unclear
 from ftlib.evaluation import answer_run, score_run
 from ftlib.files import read_json, read_jsonl, write_jsonl
 from ftlib.runs import Run, StepNeeded
@@ -91,16 +91,17 @@ def test_a_refused_contestant_stands_in_the_summary_with_its_reason(make_run, tr
     assert found["na"]["usd"] == "refused: no quota"
 
 
-def test_a_budget_that_ends_while_answering_stops_that_system_alone(make_run, trainers):
+@pytest.mark.parametrize(("error", "status"), [(BudgetExceeded, "refused"), (ServiceDown, "failed"), (TrainingFailed, "failed"), (Unclear, "failed")])
+def test_what_ends_while_answering_stops_that_system_alone(make_run, trainers, error, status):
     run = make_run()
 
     def fail(count: int) -> Exception | None:
-        return BudgetExceeded("the cap of 1 dollar is reached") if trainers["made"][-1].contestant.name == "two" else None
+        return error("the cap of 1 dollar is reached") if trainers["made"][-1].contestant.name == "two" else None
 
     trainers["fail"] = fail
     answer_run(run)
     found = score_run(run)
-    assert found["systems"]["two.base"]["status"] == "refused"
+    assert found["systems"]["two.base"]["status"] == status
     assert "cap of 1 dollar" in found["systems"]["two.base"]["reason"]
     assert found["systems"]["one.tuned"]["status"] == "done"
     trainers["fail"] = lambda count: None
