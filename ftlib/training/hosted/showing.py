@@ -6,14 +6,16 @@ import io
 import json
 from typing import Any
 
+from ftlib.errors import Refused
 from ftlib.files import read_json
-from ftlib.formatting.task import load_task
+from ftlib.formatting.task import Task, load_task
 from ftlib.runs import Run
 from ftlib.terminal import printable
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.trainer import contestant_name
 
 Json = dict[str, Any]
+ROWS = 3  # validation rows that are asked about
 
 
 def hosted_name(profile: str, contestant: str) -> str:
@@ -34,10 +36,11 @@ def preview(trainer: HostedTrainer) -> Json:
     """Print what would be sent, where, and what it would cost; returns the same."""
     found = trainer.preview()
     if not trainer.contestant.trains:
-        print(f"{trainer.contestant.name}: nothing is trained, so nothing is sent.")
+        print(f"{trainer.contestant.name}: nothing is trained, so nothing is sent for that.")
+        _preview_answers(trainer)
         return found
     cost = found["estimate"]
-    print(f"to {found['address']} ({trainer.provider.name}):")
+    print(f"to {found['address']} ({trainer.provider.name}); KEY and ID-OF-... are known only then:")
     for sent in found["sends"]:
         print("  " + printable(json.dumps(sent, ensure_ascii=False)))
     print(f"{cost['rows']} rows x {cost['epochs']} epochs = {cost['tokens']['billed']:,} tokens, counted by {cost['counted_by']}")
@@ -45,7 +48,30 @@ def preview(trainer: HostedTrainer) -> Json:
     print(f"budget of the run {cost['budget_usd']:.2f} dollars, spent so far {cost['spent_usd']:.4f}")
     if trainer.provider.needs_deployment:
         print(f"{trainer.provider.name} serves a tuned model only once you deploy it there, at a price of its own beside this budget")
+    _preview_answers(trainer)
     return found
+
+
+def _first_records(trainer: HostedTrainer, rows: int) -> tuple[Task, list[Json]]:
+    """The contestant's task, and the first validation rows."""
+    path = trainer.run.curated_for(trainer.contestant) / "valid.jsonl"
+    lines = path.read_text("utf-8").split("\n")[:rows] if path.exists() else []
+    return load_task(trainer.contestant.task or trainer.run.profile.task), [json.loads(line) for line in lines if line]
+
+
+def _preview_answers(trainer: HostedTrainer, rows: int = ROWS) -> None:
+    """Print what asking about the first validation rows would send and cost."""
+    task, records = _first_records(trainer, rows)
+    if not records or trainer.contestant.recorded:
+        return
+    for system in trainer.contestant.systems():
+        try:
+            request, worst = trainer.preview_answers([task.prompt(record) for record in records], tuned=system.endswith(".tuned"))
+        except Refused as error:
+            print(f"{system} cannot be asked: {error}")
+            continue
+        print(f"{len(records)} answers of {system} would cost at most {worst:.4f} dollars; the first request:")
+        print("  " + printable(json.dumps({"to": "chat/completions", **request}, ensure_ascii=False)))
 
 
 def events(run: Run, name: str, most: int = 12) -> None:
@@ -103,14 +129,11 @@ def bill(run: Run, name: str) -> None:
     print(f"{'money':22} {report['money_usd']:>12.4f} $   {how['money_usd']}")
 
 
-def sample_answers(trainer: HostedTrainer, rows: int = 3) -> list[Json]:
+def sample_answers(trainer: HostedTrainer, rows: int = ROWS) -> list[Json]:
     """Ask base and tuned model about the first validation rows: [{title, expected, base, tuned}]. It is paid for as any answers are."""
-    run, contestant = trainer.run, trainer.contestant
-    task = load_task(contestant.task or run.profile.task)
-    path = run.curated_for(contestant) / "valid.jsonl"
-    records = [json.loads(line) for line in path.read_text("utf-8").split("\n")[:rows] if line]
+    task, records = _first_records(trainer, rows)
     table: list[Json] = [{"title": record["title"], "expected": task.expected(record), "base": "n/a", "tuned": "n/a"} for record in records]
-    for system in contestant.systems():
+    for system in trainer.contestant.systems():
         state = system.rpartition(".")[2]
         for place, answer in trainer.ask([task.prompt(record) for record in records], tuned=state == "tuned"):
             table[place][state] = answer.text if answer.text is not None else f"({answer.error})"

@@ -16,7 +16,7 @@ from ftlib.runs import Run
 from ftlib.training.hosted import before, report
 from ftlib.training.hosted.answering import Asker
 from ftlib.training.hosted.batch_answering import BatchAsker
-from ftlib.training.hosted.chat import request_for
+from ftlib.training.hosted.chat import limit_of, request_for
 from ftlib.training.hosted.clock import Clock
 from ftlib.training.hosted.creation import Intent
 from ftlib.training.hosted.keys import Key, find_key
@@ -25,7 +25,7 @@ from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.metrics import from_events, parse_metrics
 from ftlib.training.hosted.pace import Pace
 from ftlib.training.hosted.provider import Provider, load_provider
-from ftlib.training.hosted.rates import chat_rates, training_rate
+from ftlib.training.hosted.rates import Rates, chat_rates, training_rate
 from ftlib.training.hosted.service import Service, connect
 from ftlib.training.hosted.starting import job_request, start
 from ftlib.training.hosted.watching import JobFile, watch
@@ -80,7 +80,7 @@ class HostedTrainer:
             "epochs": None if c.epochs is None else int(c.epochs),
             "batch": c.batch,
             "lr_multiplier": c.lr_multiplier,
-            "seed": self.run.profile.seed if c.seed is None else c.seed,
+            "seed": self._seed(),
         }
 
     def _files(self) -> dict[str, Path]:
@@ -113,12 +113,29 @@ class HostedTrainer:
             return {"sends": [], "estimate": self.estimate()}
         ids = {name: f"ID-OF-{name}.jsonl" for name in self._files()}
         request = job_request(self.provider, self.settings(), "ftlib-KEY", self.contestant.name, ids)
-        files = [{"to": "files", "file": path.name, "bytes": path.stat().st_size, "purpose": "fine-tune"} for path in self._files().values()]
+        files = [
+            {"to": "files", "purpose": "fine-tune", "file": f"ftlib-KEY-{path.name}", "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            for path in self._files().values()
+        ]
         return {
             "address": self.provider.address or "the sandbox, started for this run",
             "sends": [*files, {"to": "fine_tuning/jobs", **request}],
             "estimate": self.estimate(),
         }
+
+    def preview_answers(self, prompts: Sequence[Prompt], *, tuned: bool) -> tuple[Json, float]:
+        """The first request that asking these prompts would send, and the most that all of them can cost in dollars; sends nothing.
+
+        A model that is yet to be tuned is called MODEL-TO-BE. Raises Refused where it cannot be asked, or a price is not known.
+        """
+        try:
+            model = self.asked_model(tuned=tuned)
+        except Refused:
+            if not tuned or not self.contestant.trains:
+                raise
+            model = "MODEL-TO-BE"
+        requests, rates = self._requests(prompts, model), self._rates(model, tuned=tuned)
+        return requests[0], sum(rates.worst(request["messages"], limit_of(request)) for request in requests)
 
     # -- connection ----------------------------------------------------------------------------------------------
     def link(self) -> Link:
@@ -241,18 +258,26 @@ class HostedTrainer:
         """
         model = self.asked_model(tuned=tuned)
         before.require_budget(self.provider, self.run.profile.budget_usd, f"Asking {model}")
-        c = self.contestant
-        behind, of_tune = (c.existing, False) if tuned and c.existing else (self.base_model, tuned and c.trains)
-        rates = chat_rates(self.provider, model, self.run.profile.prices, known_as=behind, tuned=of_tune)
-        seed = self.run.profile.seed if self.contestant.seed is None else self.contestant.seed
-        requests = [request_for(prompt, model, self.provider, self.contestant.decoding, seed) for prompt in prompts]
+        rates, requests = self._rates(model, tuned=tuned), self._requests(prompts, model)
         if self.contestant.batch_api:
             if not self.provider.can.batch:
                 raise Refused(f"{self.provider.name} has no batch endpoint; remove batch_api from {self.contestant.name}.")
             yield from BatchAsker(self.link(), rates, self.ledger, self.run.folder(self.contestant) / "batches").ask(requests)
             return
-        asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, seed)
+        asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, self._seed())
         yield from asker.ask(requests)
+
+    def _seed(self) -> int:
+        return self.run.profile.seed if self.contestant.seed is None else self.contestant.seed
+
+    def _requests(self, prompts: Sequence[Prompt], model: str) -> list[Json]:
+        return [request_for(prompt, model, self.provider, self.contestant.decoding, self._seed()) for prompt in prompts]
+
+    def _rates(self, model: str, *, tuned: bool) -> Rates:
+        """The rates of the model that answers under a name, which a deployment may have given it."""
+        c = self.contestant
+        behind, of_tune = (c.existing, False) if tuned and c.existing else (self.base_model, tuned and c.trains)
+        return chat_rates(self.provider, model, self.run.profile.prices, known_as=behind, tuned=of_tune)
 
     def _pace(self) -> Pace:
         c = self.contestant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,18 +73,21 @@ def watch(link: Link, record: JobFile, *, say: Callable[[str], None] | None = No
     try:
         return _watch(link, record, say, progress)
     except KeyboardInterrupt:
-        say(farewell(link, record))
+        log.warning("%s", farewell(record.path))
         raise
     finally:
         progress.close()
 
 
-def farewell(link: Link, record: JobFile) -> str:
-    """What an interrupted reader must know."""
-    job_id = record.content["id"]
+def farewell(path: Path) -> str:
+    """What a reader must know who interrupted while the job of a job.json was not over; empty where it is, or there is none."""
+    record = dict(read_json(path)) if path.exists() else {}
+    if not record.get("id") or record.get("status") in OVER:
+        return ""
+    where = " ".join(shlex.quote(str(part)) for part in (path.parent.parent, path.parent.name))
     return (
-        f"Job {job_id} goes on at {link.provider.name}, and costs what it costs. Run the same command to take it up again. "
-        f"To cancel it for real: python -m ftlib.training.hosted.cancel {record.path.parent.parent} {record.path.parent.name}"
+        f"Job {record['id']} goes on at {record.get('provider')}, and costs what it costs. Run the same command to take it up again. "
+        f"To cancel it for real: python -m ftlib.training.hosted.cancel {where}"
     )
 
 
@@ -103,7 +107,8 @@ def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: An
         state = link.provider.state(job.get("status") if isinstance(job.get("status"), str) else None)
         record.update(job, state, link.clock.now())
         for event in _new_events(link, record):
-            say(f"{_clock_time(event)}{event.get('message', '')}")
+            if progress_of([event]) is None:  # steps are the bar's to show
+                say(f"{_clock_time(event)}{event.get('message', '')}")
         _advance(progress, record)
         if state != last:
             log.debug("job %s: %s -> %s", job_id, last, state)

@@ -51,11 +51,32 @@ def test_events_curve_and_bill(make_trainer: MakeTrainer, sandbox: Sandbox, caps
     assert showing.loss_figure(trainer.run, "h").data.startswith(b"\x89PNG")
 
 
+def test_the_preview_shows_the_first_answers_too(
+    make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fields in ({}, {"existing": "tiny-hosted", "model": ""}, {"few_shot": 2}):
+        trainer = make_trainer(**paid, budget=1.0, **fields)
+        trainer.run.curated.mkdir(exist_ok=True)
+        (trainer.run.curated / "valid.jsonl").write_text('{"id": "1", "title": "A mug", "content": "A mug."}\n' * 5)
+        showing.preview(trainer)
+        told = capsys.readouterr().out
+        assert told.count("3 answers of h.") == len(trainer.contestant.systems())
+        assert "MODEL-TO-BE" in told or fields
+        assert "dollars; the first request" in told
+        assert '"content": "' in told
+    Path(paid["prices"]).write_text("[]")
+    showing.preview(trainer)
+    assert "cannot be asked: The price of one input_token" in capsys.readouterr().out
+    assert not sandbox.seen
+
+
 def test_answers_are_shown_as_text(make_trainer: MakeTrainer, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     trainer = make_trainer()
     trainer.train()
     trainer.run.curated.mkdir()
     (trainer.run.curated / "valid.jsonl").write_text('{"id": "1", "title": "A <b>mug</b>", "content": "A mug."}\n')
+    showing.preview(trainer)
+    assert '"to": "chat/completions", "model": "ft:tiny-hosted' in capsys.readouterr().out
     showing.print_answers(showing.sample_answers(trainer))
     told = capsys.readouterr().out
     assert "TITLE     A <b>mug</b>" in told

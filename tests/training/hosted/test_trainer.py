@@ -221,7 +221,7 @@ def test_a_killed_watch_is_taken_up_again(make_trainer: MakeTrainer, sandbox: Sa
     engine.steps, engine.step_s = 20, 0.02
     trainer = make_trainer()
     said: list[str] = []
-    monkeypatch.setattr("ftlib.training.hosted.watching.log.info", lambda *args: said.append(args[0] % args[1:]))
+    monkeypatch.setattr("ftlib.training.hosted.watching.log.warning", lambda *args: said.append(args[0] % args[1:]))
     real, calls = trainer.link().clock.sleep, []
 
     def interrupt(seconds: float) -> None:
