@@ -21,14 +21,19 @@ def read_jsonl(stream: IO[bytes], fields: Fields, *, first_line: int = 1) -> Bat
     """Yield batches of about 2 MiB. Empty lines are not rows; ``fields.id`` None numbers the rows by their lines."""
     parse = RowParser(fields)
     for number, lines, block, too_long in blocks(stream, first_line):
-        batch = Batch()
-        if lines and (records := parse.block(block, number, lines)) is not None:
-            batch.records = records
-        elif lines:
-            _one_by_one(parse, block.split(b"\n"), number, batch)
-        if too_long is not None:
-            batch.reject(Rejected(number + lines, f"line longer than {LONGEST_LINE >> 20} MiB", show(too_long)))
-        yield batch
+        yield parse_block(parse, number, lines, block, too_long)
+
+
+def parse_block(parse: RowParser, number: int, lines: int, block: bytes, too_long: bytes | None) -> Batch:
+    """The rows of some lines, the first of which is line ``number``; ``too_long`` begins a line after them that is no row."""
+    batch = Batch()
+    if lines and (records := parse.block(block, number, lines)) is not None:
+        batch.records = records
+    elif lines:
+        _one_by_one(parse, block.split(b"\n"), number, batch)
+    if too_long is not None:
+        batch.reject(Rejected(number + lines, f"line longer than {LONGEST_LINE >> 20} MiB", show(too_long)))
+    return batch
 
 
 def _one_by_one(parse: RowParser, lines: list[bytes], number: int, batch: Batch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(items: Iterable[I], work: Callable[[I], O], threads: int) -> Iterator[O]:
+def in_order(items: Iterable[I], work: Callable[[I], O], threads: int) -> Generator[O, None, None]:
     """``work`` on each item in threads, results in order, never more than a few items at once in memory."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[O]] = deque()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import msgspec
 from ftlib.curation import recipe as r
 from ftlib.curation.acrossrows import mark, streaming_step
 from ftlib.curation.funnel import EXAMPLES, RejectedLog, Rejections, StepCount, example, labels
-from ftlib.curation.overview import Overview, Tally, tally
-from ftlib.curation.parallel import cores, in_order
+from ftlib.curation.overview import Overview, tally
+from ftlib.curation.parallel import cores
+from ftlib.curation.reading import Filter, RowWork, read_and_work
 from ftlib.curation.records import Record
 from ftlib.curation.rowsteps import row_step
 from ftlib.curation.source import Source
@@ -21,8 +22,6 @@ from ftlib.curation.spool import Spool
 from ftlib.curation.tokens import TokenCounter, counter
 from ftlib.errors import DataError
 from ftlib.progress import bar
-
-Filter = Callable[[list[Record]], list[Record]]
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     counts = _counts(recipe, with_ids=log is not None)
     parts = segments(recipe)
     rejections, overview = Rejections(log), Overview()
-    reading = _Reading(source, job, rejections)
-    spool = _first_segment(reading, parts[0], counts, job, log, overview if job.overview == "file" else None, tokens, folder)
-    _check_share(source, reading.rows, rejections, job.max_bad_share)
+    spool = Spool(folder)
+    rows_read = _first_segment(source, parts[0], counts, job, rejections, overview if job.overview == "file" else None, tokens, spool)
+    _check_share(source, rows_read, rejections, job.max_bad_share)
     done = len(parts[0].rows)
     for before, part in itertools.pairwise(parts):
         assert before.barrier is not None
@@ -77,7 +76,7 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
             overview.add(tally(rows, tokens))
     steps = [step for step in recipe.steps if isinstance(step, r.Tokens)]
     bounds = [step.min - 1 for step in steps if step.min] + [step.max for step in steps if step.max is not None]
-    return Kept(spool, counts, rejections, reading.rows, overview, tokens, bounds)
+    return Kept(spool, counts, rejections, rows_read, overview, tokens, bounds)
 
 
 def _counts(recipe: r.Recipe, *, with_ids: bool) -> list[StepCount]:
@@ -115,38 +114,17 @@ def encoding_of(recipe: r.Recipe) -> str:
     return found.pop() if found else "o200k_base"
 
 
-class _Reading:
-    """A source's batches up to the limit, with what was rejected counted on the way."""
-
-    def __init__(self, source: Source, job: Job, rejections: Rejections) -> None:
-        self.source, self.limit, self.rejections, self.rows = source, job.limit, rejections, 0
-
-    def __iter__(self) -> Iterator[list[Record]]:
-        with bar(desc="reading", unit=" rows", total=self.limit) as progress:
-            for batch in self.source.batches():
-                if self.limit is not None and self.rows + batch.rows > self.limit:
-                    batch = batch.first(self.limit - self.rows)
-                self.rows += batch.rows
-                self.rejections.add(batch.rejected)
-                progress.update(batch.rows)
-                if self.rows >= 1000 and self.rejections.total == self.rows:
-                    break  # no row of a thousand is one: the check on the share says so
-                yield batch.records
-                if self.limit is not None and self.rows >= self.limit:
-                    break
-
-
 def _first_segment(
-    reading: Iterable[list[Record]],
+    source: Source,
     part: Segment,
     counts: list[StepCount],
     job: Job,
-    log: RejectedLog | None,
+    rejections: Rejections,
     overview: Overview | None,
     tokens: TokenCounter,
-    folder: Path,
-) -> Spool:
-    """Read, count, filter: the leading steps that need no memory in worker threads, the rest in order."""
+    spool: Spool,
+) -> int:
+    """Read, count, filter into the spool; returns how many rows were read. What looks at one row alone is done in parallel, the rest in order."""
     free: list[Filter] = []
     for step in part.rows:
         made = row_step(step, lambda encoding: counter(encoding, job.fast))
@@ -154,22 +132,22 @@ def _first_segment(
             break
         free.append(made)
     ordered = [_filter(step, job) for step in part.rows[len(free) :]]
-    spool = Spool(folder)
-
-    def work(rows: list[Record]) -> tuple[list[Record], list[StepCount], Tally | None]:
-        seen = tally(rows, tokens) if overview is not None else None
-        mine = [count.empty() for count in counts[: len(free)]]
-        return apply(free, mine, rows), mine, seen
-
-    for rows, mine, seen in in_order(reading, work, job.threads):
-        for count, other in zip(counts, mine, strict=False):
-            count.merge(other)
-        if overview is not None and seen is not None:
-            overview.add(seen)
-        spool.add(apply(ordered, counts[len(free) : len(part.rows)], rows))
-        if log is not None:
-            log.take(counts)
-    return spool
+    work = RowWork(free, counts[: len(free)], tokens if overview is not None else None)
+    rows = 0
+    with closing(read_and_work(source, work, job.limit, job.threads)) as done, bar(desc="reading", unit=" rows", total=job.limit) as progress:
+        for batch in done:
+            rows += batch.rows
+            rejections.add(batch.rejected)
+            progress.update(batch.rows)
+            if rows >= 1000 and rejections.total == rows:
+                break  # no row of a thousand is one: the check on the share says so
+            batch.merge(counts)
+            if overview is not None and (seen := batch.tally) is not None:
+                overview.add(seen)
+            spool.add(apply(ordered, counts[len(free) : len(part.rows)], batch.kept))
+            if rejections.log is not None:
+                rejections.log.take(counts)
+    return rows
 
 
 def _later_segment(spool: Spool, part: Segment, counts: list[StepCount], job: Job, log: RejectedLog | None, folder: Path) -> Spool:

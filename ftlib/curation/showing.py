@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from ftlib.curation.funnel import describe
+from ftlib.terminal import printable
 
 
 class Picture:
@@ -26,7 +27,7 @@ class Table:
     """A table that a notebook shows."""
 
     def __init__(self, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        self.header, self.rows = list(header), [[str(cell) for cell in row] for row in rows]
+        self.header, self.rows = list(header), [[printable(str(cell)) for cell in row] for row in rows]
 
     def _repr_html_(self) -> str:
         style = "text-align:left;vertical-align:top;max-width:44em"

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
-from ftlib.curation.jsonlines import chunks, read_jsonl
+from ftlib.curation.jsonlines import blocks, chunks, read_jsonl
 from ftlib.curation.records import Batches, Fields
 from ftlib.curation.streams import DATA_SUFFIXES, PACKED, looks_like_html, open_bytes, peek
 from ftlib.curation.tables import csv_header, open_parquet, read_csv, read_parquet
@@ -54,6 +54,21 @@ class Source:
                 if peek(stream).startswith(b"\xef\xbb\xbf"):
                     stream.read(3)
                 yield from read_jsonl(stream, self.fields) if kind == "jsonl" else read_csv(stream, self.fields, path)
+
+    def size(self) -> int:
+        """Bytes of all files, packed as they are."""
+        return sum(path.stat().st_size for path in self.files)
+
+    def blocks(self) -> Iterator[tuple[int, int, bytes, bytes | None]] | None:
+        """The lines of all files as ``jsonlines.blocks`` gives them, for parsing elsewhere; None where not all are JSON lines."""
+        return self._blocks() if set(self._kinds) == {"jsonl"} else None
+
+    def _blocks(self) -> Iterator[tuple[int, int, bytes, bytes | None]]:
+        for path in self.files:
+            with open_bytes(path, self.member) as (stream, _):
+                if peek(stream).startswith(b"\xef\xbb\xbf"):
+                    stream.read(3)
+                yield from blocks(stream, 1)
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def _look(self, path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +48,7 @@ def curate_source(
     if not 0 <= job.max_bad_share <= 1:
         raise DataError(f"max_bad_share is {job.max_bad_share}; give a share from 0 to 1.")
     check_out(out)
-    with ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(source.sha256)
-        kept = run_steps(source, recipe, job, out.parent)
-        source_hash = hashed.result()
+    kept = run_steps(source, recipe, job, out.parent)
     steps = [count.plain() for count in kept.steps]
     if without is not None:
         steps.append(_exclude(kept, without))
@@ -68,7 +64,7 @@ def curate_source(
     funnel = {
         "recipe": recipe_name,
         "source": source.name,
-        "source_sha256": source_hash,
+        "source_sha256": source.sha256(),
         "seed": job.seed,
         "rows_read": kept.rows_read,
         "rows_kept": sum(made.values()),
