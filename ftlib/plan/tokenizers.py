@@ -59,7 +59,7 @@ class LocalTokens:
         tokens = tokenise(examples[-1:], self.template, max_length=10**9, truncate=False, where="the row")[0]
         start = sum(label == IGNORED for label in tokens.labels)
         given, whole = self._text(tokens.input_ids[:start]), self._text(tokens.input_ids)
-        written = self.template._render(answered(examples[-1].prompt, examples[-1].answer), open_turn=False)  # the trainer's own rendering
+        written = self.template.render(answered(examples[-1].prompt, examples[-1].answer), open_turn=False)  # the trainer's own rendering
         learnt = whole.removeprefix(given) if whole.startswith(given) else self._text(tokens.input_ids[start:])
         return Seen(given, learnt, written.removeprefix(whole) if written.startswith(whole) else None, written)
 

@@ -45,7 +45,7 @@ def from_rows(rows: Iterable[Mapping[str, Any]], where: str) -> list[Example]:
     found: list[Example] = []
     for number, row in enumerate(rows, 1):
         try:
-            found += from_chat(row) if "messages" in row else [from_instruction(row)]
+            found += from_chat(row) if "messages" in row else [] if row.get("weight") == 0 else [from_instruction(row)]
         except (KeyError, TypeError) as error:
             raise DataError(f"{where}, line {number}: neither an instruction nor a chat row ({error!r}); `ftlib format` makes them.") from error
     return found

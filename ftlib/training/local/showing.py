@@ -8,6 +8,7 @@ from typing import Any
 from ftlib.files import read_json, read_jsonl
 from ftlib.formatting.task import load_task
 from ftlib.runs import Run
+from ftlib.terminal import printable
 from ftlib.training.local.trainer import LocalTrainer
 from ftlib.training.trainer import contestant_name
 
@@ -114,8 +115,8 @@ def side_by_side(trainer: LocalTrainer, rows: int = 3, width: int = 300) -> None
         prompts = [task.prompt(record) for record in records]
         found[system] = {place: str(answer.text) for place, answer in trainer.ask(prompts, tuned=system.endswith(".tuned"))}
     for place, record in enumerate(records):
-        print(f"{'TITLE':9} {record['title']}")
-        print(f"{'expected':9} {task.expected(record)[:width]}")
+        print(f"{'TITLE':9} {printable(record['title'])}")
+        print(f"{'expected':9} {printable(task.expected(record)[:width])}")
         for system, answers in found.items():
-            print(f"{system.rpartition('.')[2]:9} {answers[place][:width]}")
+            print(f"{system.rpartition('.')[2]:9} {printable(answers[place][:width])}")
         print()

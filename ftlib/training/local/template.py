@@ -52,7 +52,7 @@ class Template:
 
     def prompt(self, messages: Sequence[Message]) -> str:
         """The text up to where the model begins its answer."""
-        return self._render(messages, open_turn=True)
+        return self.render(messages, open_turn=True)
 
     def prompts(self, questions: Sequence[Sequence[Message]]) -> list[list[int]]:
         """Token ids of each question, up to where the model begins its answer."""
@@ -86,7 +86,7 @@ class Template:
 
     def _ids(self, talks: Sequence[Sequence[Message]], *, open_turn: bool) -> list[list[int]]:
         """Token ids of rendered talks; literals are hidden from the template's own special tokens while it renders."""
-        texts = [self._render([self._hidden(message) for message in talk], open_turn=open_turn) for talk in talks]
+        texts = [self.render([self._hidden(message) for message in talk], open_turn=open_turn) for talk in talks]
         made = self._encode([text if _MARK not in text else "" for text in texts])
         return [self._unhidden(text) if _MARK in text else ids for text, ids in zip(texts, made, strict=True)]
 
@@ -100,7 +100,8 @@ class Template:
         ids = [self._encode([self._literals[int(part)]], plain=True)[0] if place % 2 else self._encode([part])[0] for place, part in enumerate(parts)]
         return [token for part in ids for token in part]
 
-    def _render(self, messages: Sequence[Message], *, open_turn: bool) -> str:
+    def render(self, messages: Sequence[Message], *, open_turn: bool) -> str:
+        """Messages as the chat template writes them; with ``open_turn`` up to where an answer begins."""
         # enable_thinking: Qwen3's template would leave room for thoughts. date_string: Llama 3.2's would write today's date, so that
         # a row trained today and asked tomorrow differed; this is the date that Llama 3.1's writes. Other templates ignore both.
         fixed = {"enable_thinking": False, "date_string": "26 Jul 2024"}
@@ -109,6 +110,6 @@ class Template:
     def _end(self) -> int:
         """The special token that the template puts after an answer; the end-of-text token where it puts none."""
         question: list[Message] = [{"role": "user", "content": "Q", "instruction": "Q", "input": ""}]
-        whole = self._render([*question, {"role": "assistant", "content": _PROBE}], open_turn=False)
+        whole = self.render([*question, {"role": "assistant", "content": _PROBE}], open_turn=False)
         tail = self._encode([whole.rpartition(_PROBE)[2]])[0]
         return int(next((token for token in tail if token in self._special), self.tokenizer.eos_token_id))

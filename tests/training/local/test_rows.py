@@ -78,3 +78,8 @@ def test_each_weighted_assistant_turn_of_a_chat_is_learned() -> None:
 def test_a_row_of_neither_format_is_named() -> None:
     with pytest.raises(DataError, match="line 2: neither an instruction nor a chat row"):
         from_rows([{"instruction": "a", "output": "b"}, {"text": "c"}], "train.jsonl")
+
+
+def test_an_instruction_row_of_weight_0_is_not_learned_either() -> None:
+    rows = [{"instruction": "a", "output": "b", "weight": 0}, {"instruction": "a", "output": "c", "weight": 1}]
+    assert [example.answer for example in from_rows(rows, "train.jsonl")] == ["c"]

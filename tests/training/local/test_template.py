@@ -40,7 +40,7 @@ def test_a_row_is_what_the_template_says_up_to_the_end_of_the_turn(name: str, an
     template, end = family(name)
     prompt = (SYSTEM, user_turn("Describe it.", "Red mug"))
     (row,) = tokenise([Example(prompt, answer)], template, max_length=10_000, truncate=False, where="train")
-    whole = template._render([*prompt, {"role": "assistant", "content": answer}], open_turn=False)
+    whole = template.render([*prompt, {"role": "assistant", "content": answer}], open_turn=False)
     text = template.tokenizer.decode(row.input_ids)
     assert whole.startswith(text)
     assert whole[len(text) :].strip() in ("", template.tokenizer.eos_token)
