@@ -11,6 +11,7 @@ from ftlib.evaluation.flags import KINDS
 from ftlib.evaluation.trivial import BY_CONSTRUCTION
 from ftlib.files import read_jsonl
 from ftlib.runs import Run
+from ftlib.terminal import printable
 
 NAMES = {
     "rouge1": "ROUGE-1",
@@ -36,14 +37,16 @@ class Table:
     def _repr_html_(self) -> str:
         cells = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in self.head)
         style = "text-align:left;vertical-align:top;max-width:34em;white-space:pre-wrap"
-        body = "".join("<tr>" + "".join(f'<td style="{style}">{html.escape(str(cell))}</td>' for cell in row) + "</tr>" for row in self.rows)
-        return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self.note)}</p>"
+        body = "".join(
+            "<tr>" + "".join(f'<td style="{style}">{html.escape(printable(str(cell)))}</td>' for cell in row) + "</tr>" for row in self.rows
+        )
+        return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(printable(self.note))}</p>"
 
     def __repr__(self) -> str:
-        texts = [[str(cell).replace("\n", " ") for cell in row] for row in [self.head, *self.rows]]
+        texts = [[printable(str(cell)).replace("\n", " ") for cell in row] for row in [self.head, *self.rows]]
         widths = [min(48, max(len(row[i]) for row in texts)) for i in range(len(self.head))]
         lines = ["  ".join(cell[:width].ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts]
-        return "\n".join([*lines, *([self.note] if self.note else [])])
+        return "\n".join([*lines, *([printable(self.note)] if self.note else [])])
 
 
 def _figure(found: Mapping[str, Any] | None, scale: float = 1.0, digits: int = 1, key: str = "value") -> str:

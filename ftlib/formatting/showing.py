@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ftlib.terminal import printable
+
 WIDTH = 96  # characters of a line
 LINE = 0.2  # inches
 MOST_LINES = 40
@@ -72,7 +74,7 @@ def _wrapped(text: str) -> list[str]:
     """Lines of at most WIDTH characters; line ends show as a pilcrow, and a long text ends in how much is left out."""
     lines = [
         piece
-        for line in text.split("\n")
+        for line in printable(text).split("\n")
         for piece in textwrap.wrap(line + "\u00b6", WIDTH, drop_whitespace=False, replace_whitespace=False, break_on_hyphens=False)
     ]
     lines[-1] = lines[-1].removesuffix("\u00b6")
