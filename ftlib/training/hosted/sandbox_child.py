@@ -13,10 +13,18 @@ from pathlib import Path
 
 import ftlib
 from ftlib.errors import ServiceDown
-from ftlib.progress import QUIET
+from ftlib.progress import QUIET, RELAY
 from ftlib.training.sandbox.serve import CHILD, READY
 
 START_S = 60.0
+
+
+def environment(key: str) -> dict[str, str]:
+    """The child's environment. It shows no progress, least of all to a runner that it may outlive by some seconds."""
+    package = str(Path(ftlib.__file__).parent.parent)
+    path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
+    kept = {name: text for name, text in os.environ.items() if name != RELAY}
+    return {**kept, "FTLIB_SANDBOX_KEY": key, CHILD: "1", QUIET: "1", "PYTHONPATH": path}
 
 
 class SandboxChild:
@@ -24,12 +32,9 @@ class SandboxChild:
 
     def __init__(self) -> None:
         self.key = "sk-sandbox-" + secrets.token_hex(16)
-        package = str(Path(ftlib.__file__).parent.parent)
-        path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
-        environment = {**os.environ, "FTLIB_SANDBOX_KEY": self.key, CHILD: "1", QUIET: "1", "PYTHONPATH": path}
         self._said = tempfile.TemporaryFile("w+b")
         command = [sys.executable, "-m", "ftlib", "sandbox", "--port", "0"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=environment)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=environment(self.key))
         self.url = self._await_ready()
 
     def _await_ready(self) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from ftlib.cli import main
 from ftlib.errors import ProfileError
+from ftlib.training.hosted.sandbox_child import environment
 from ftlib.training.sandbox.faults import Faults, fault_list, parse_fault
 from ftlib.training.sandbox.serve import READY, serve
 
@@ -64,6 +65,13 @@ def test_it_ends_with_its_parent_even_when_that_is_killed(tmp_path: Path) -> Non
         time.sleep(0.05)
     with pytest.raises(urllib.error.URLError):
         status(url, key)
+
+
+def test_it_does_not_report_to_a_runner_that_may_be_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLIB_PROGRESS", "/a/folder/that/went/with/the/runner")
+    made = environment("k")
+    assert "FTLIB_PROGRESS" not in made
+    assert made["FTLIB_SANDBOX_KEY"] == "k"
 
 
 def test_other_hosts_need_a_key_of_ones_own() -> None:
