@@ -95,9 +95,11 @@ def run_profile(
     report = Report(run)
     with run.lock(take_over=take_over), _terminable(), relay(started):
         log.info(plan_text(run))
+        told = False
         for group in _groups(stages(run)):
-            if group[0].contestant and any(why_needed(run, stage) for stage in group):
+            if not told and any(why_needed(run, stage) for stage in group if stage.contestant or stage.notebook == "05_evaluate"):
                 log.info(cost_text(run))
+                told = True
             _together(run, group, report, timeout, jobs)
         _collect_findings(run, report)
         run.finish()

@@ -158,7 +158,8 @@ class Run:
         step = Step(name, reason is not None, reason or "nothing it depends on has changed")
         if step.needed and self.only_look:
             raise StepNeeded(f"{name}: {step.reason}")
-        log.info("%s: %s (%s)", name, "running" if step.needed else "skipped", step.reason)
+        if not self.only_look:
+            log.info("%s: %s (%s)", name, "running" if step.needed else "skipped", step.reason)
         if not step.needed:
             yield step
             return

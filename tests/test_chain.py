@@ -18,6 +18,7 @@ from ftlib.runs import Run
 
 pytest.importorskip("torch")
 pytest.importorskip("papermill")
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole chain, on a machine that may be busy
 
 TINY = [
     "data.train=40",
@@ -94,15 +95,20 @@ def test_executed_notebooks_ran_to_their_end_without_widgets(first: Report) -> N
         assert path.stat().st_size < 3_000_000, path.name
 
 
-def test_a_second_run_recomputes_nothing_and_a_changed_setting_redoes_what_depends_on_it(first: Report) -> None:
+def test_a_second_run_recomputes_nothing_and_a_changed_setting_redoes_what_depends_on_it(first: Report, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ftlib")
     before = {p: p.read_bytes() for p in first.run.path.rglob("*") if p.is_file() and p.name != "manifest.json"}
     second = run_profile("demo", out=first.run.path, overrides=TINY)
     assert second.done == []
+    assert caplog.messages[0].startswith("plan of ")
+    assert not [said for said in caplog.messages if "billed training tokens" in said]
+    caplog.clear()
     assert len(second.skipped) == 6
     assert {p: p.read_bytes() for p in before} == before
 
     third = run_profile("demo", out=first.run.path, overrides=[*TINY, "evaluation.resamples=600"])
     assert third.done == ["05_evaluate.ipynb", "06_compare.ipynb"]
+    assert len([said for said in caplog.messages if "billed training tokens" in said]) == 1  # asking again may be paid too
     assert (first.run.folder("tiny-llama") / "training.json").read_bytes() == before[first.run.folder("tiny-llama") / "training.json"]
 
 
