@@ -31,6 +31,7 @@ class Outcome:
 
 # -- the chain -------------------------------------------------------------------------------------------------------
 def run(args: argparse.Namespace) -> Outcome:
+    """A profile through the whole chain."""
     from ftlib.batch import run_profile
 
     report = run_profile(args.profile, out=args.out, overrides=args.set, take_over=args.take_over, jobs=args.jobs, timeout=args.timeout)
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
 # -- curation --------------------------------------------------------------------------------------------------------
 def curate(args: argparse.Namespace) -> Outcome:
+    """Raw rows to train, valid and test."""
     from ftlib.curation import curate as do
     from ftlib.curation import funnel_text
 
@@ -62,6 +64,7 @@ def curate(args: argparse.Namespace) -> Outcome:
 
 
 def leaks(args: argparse.Namespace) -> Outcome:
+    """Duplicates between files; 1 where there are any."""
     from ftlib.curation.leaks import find_leaks, leaks_text
     from ftlib.curation.records import Fields
 
@@ -71,6 +74,7 @@ def leaks(args: argparse.Namespace) -> Outcome:
 
 # -- formatting and catalogue ----------------------------------------------------------------------------------------
 def format_(args: argparse.Namespace) -> Outcome:
+    """Records to training files."""
     from ftlib.formatting import format_folder, format_text
 
     made = format_folder(args.folder, to=args.to, task=args.task, out=args.out, destination=args.destination, truncate=args.truncate)
@@ -78,6 +82,7 @@ def format_(args: argparse.Namespace) -> Outcome:
 
 
 def check(args: argparse.Namespace) -> Outcome:
+    """Whether a file is good at a destination; 1 where it is not."""
     from ftlib.formatting.check import check_file, check_text
     from ftlib.formatting.destinations import find_destination
     from ftlib.plan.tokenizers import row_counter
@@ -90,6 +95,7 @@ def check(args: argparse.Namespace) -> Outcome:
 
 
 def models(args: argparse.Namespace) -> Outcome:
+    """The catalogue."""
     from ftlib.catalogue import list_models, models_text
 
     found = list_models(fits=args.fits)
@@ -97,6 +103,7 @@ def models(args: argparse.Namespace) -> Outcome:
 
 
 def estimate(args: argparse.Namespace) -> Outcome:
+    """Tokens, money, time and memory beforehand; 1 where a part is not known."""
     from ftlib.plan import estimate as do
     from ftlib.plan import estimate_text
 
@@ -106,6 +113,7 @@ def estimate(args: argparse.Namespace) -> Outcome:
 
 # -- one contestant --------------------------------------------------------------------------------------------------
 def train(args: argparse.Namespace) -> Outcome:
+    """One contestant, tuned; 1 where it failed or was refused."""
     from ftlib.single import train_one
 
     report = train_one(args.profile, args.contestant, out=args.out, overrides=args.set)
@@ -114,6 +122,7 @@ def train(args: argparse.Namespace) -> Outcome:
 
 
 def ask(args: argparse.Namespace) -> Outcome:
+    """One question to one contestant."""
     from ftlib.single import ask_one
 
     rows = ask_one(args.run, args.contestant, args.text, base=args.base)
@@ -121,6 +130,7 @@ def ask(args: argparse.Namespace) -> Outcome:
 
 
 def export(args: argparse.Namespace) -> Outcome:
+    """A tuned local model, taken away."""
     from ftlib.single import export_one
 
     made = export_one(args.run, args.contestant, to=args.to, out=args.out, quantisation=args.quantisation, repo=args.repo)
@@ -128,6 +138,7 @@ def export(args: argparse.Namespace) -> Outcome:
 
 
 def sandbox(args: argparse.Namespace) -> Outcome:
+    """The loopback service, until it is stopped."""
     from ftlib.training.sandbox import serve
 
     serve(host=args.host, port=args.port, key=os.environ.get("FTLIB_SANDBOX_KEY"), faults=args.fault)
@@ -136,6 +147,7 @@ def sandbox(args: argparse.Namespace) -> Outcome:
 
 # -- evaluation and comparison ---------------------------------------------------------------------------------------
 def score(args: argparse.Namespace) -> Outcome:
+    """Metrics and statistics of recorded answers."""
     from ftlib.evaluation import score_files, scores_text
 
     found = score_files(
@@ -154,6 +166,7 @@ def score(args: argparse.Namespace) -> Outcome:
 
 
 def judge(args: argparse.Namespace) -> Outcome:
+    """A judge over the pairs of a run; 1 where it was refused."""
     from ftlib.evaluation.judge import judge_run, judge_text
 
     found = judge_run(args.run, provider=args.provider, model=args.model, pairs=args.pairs, systems=args.systems, human=args.human)
@@ -161,6 +174,7 @@ def judge(args: argparse.Namespace) -> Outcome:
 
 
 def compare(args: argparse.Namespace) -> Outcome:
+    """Workbook, charts and page from what is stored."""
     from ftlib.comparison import compare_runs
 
     made = compare_runs(args.runs, out=args.out, weights=args.weights)
@@ -168,6 +182,7 @@ def compare(args: argparse.Namespace) -> Outcome:
 
 
 def doctor(args: argparse.Namespace) -> Outcome:
+    """What will work on this machine."""
     from ftlib.doctor import doctor_text, examine
 
     found = examine()

@@ -21,4 +21,5 @@ class PrintableFormatter(logging.Formatter):
     """Log lines that are printable."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """A record as text, made printable."""
         return printable(super().format(record))

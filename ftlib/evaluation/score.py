@@ -82,24 +82,28 @@ def score(
     summary = {
         "n": len(items),
         "primary": settings.primary,
-        "settings": {
-            "metrics": list(dict.fromkeys([*settings.metrics, *(name for name in metrics if name == "semantic")])),
-            "seed": settings.seed,
-            "resamples": settings.resamples,
-            "failed_score": settings.failed_score,
-            "language": settings.language,
-            "interval": "95 % percentile, paired bootstrap",
-            "clusters": int(labels.max()) + 1,
-            "cluster_threshold": THRESHOLD,
-            "holm_family": "all pairs shown, on one metric or flag",
-            "flag_limits": LIMITS,
-        },
+        "settings": _stated(settings, metrics, labels),
         "systems": systems,
         "pairs": pairs,
         "mcnemar": analysis.flag_tests(tested, flags, kinds),
         "smallest_difference": smallest(pairs, settings),
     }
     return Scored(summary, metrics, flags)
+
+
+def _stated(settings: Settings, metrics: Mapping[str, Metric], labels: np.ndarray) -> dict[str, Any]:
+    return {
+        "metrics": list(dict.fromkeys([*settings.metrics, *(name for name in metrics if name == "semantic")])),
+        "seed": settings.seed,
+        "resamples": settings.resamples,
+        "failed_score": settings.failed_score,
+        "language": settings.language,
+        "interval": "95 % percentile, paired bootstrap",
+        "clusters": int(labels.max()) + 1,
+        "cluster_threshold": THRESHOLD,
+        "holm_family": "all pairs shown, on one metric or flag",
+        "flag_limits": LIMITS,
+    }
 
 
 def _why_unknown(kind: str) -> str:

@@ -15,6 +15,10 @@ from ftlib.training.hosted.watching import times
 Json = dict[str, Any]
 EMPTY = ("seconds", "examples", "epochs", "steps", "tokens", "rates", "memory", "parameters", "adapter_bytes", "energy_wh", "money_usd")
 HIDDEN = "the provider does not say"
+UNTOLD = (
+    "seconds.load", "seconds.tokenise", "seconds.evaluate", "seconds.save", "tokens.supervised", "tokens.padding", "memory", "parameters",
+    "adapter_bytes", "energy_wh", "precision", "model.revision", "loss.tokens",
+)  # fmt: skip
 
 
 def nothing_to_train(run: Run, contestant: Contestant, reason: str) -> Json:
@@ -54,24 +58,7 @@ def training_report(
         "rates": "measured",
         "epochs": "measured" if told == epochs else "estimated",
     }
-    na = dict.fromkeys(
-        (
-            "seconds.load",
-            "seconds.tokenise",
-            "seconds.evaluate",
-            "seconds.save",
-            "tokens.supervised",
-            "tokens.padding",
-            "memory",
-            "parameters",
-            "adapter_bytes",
-            "energy_wh",
-            "precision",
-            "model.revision",
-            "loss.tokens",
-        ),
-        HIDDEN,
-    )
+    na = dict.fromkeys(UNTOLD, HIDDEN)
     na |= {f"seconds.{name}": HIDDEN for name, value in spent.items() if value is None}
     if not curve:
         na["loss"] = HIDDEN

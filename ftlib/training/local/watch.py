@@ -39,12 +39,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._times: list[float] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clocks and the bar."""
         now = time.perf_counter()
         self._began = self._last_step = self._last_save = now
         self._eval_every = -(-state.max_steps // (10 if self.settings.early_stopping else 4))
         self._bar = bar(desc="training", total=state.max_steps, unit="step", initial=state.global_step) if state.is_world_process_zero else None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+        """Count the step; decide what follows it."""
         now = time.perf_counter()
         self._times.append(now - self._last_step)
         self._last_step = now
@@ -77,6 +79,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Hand the losses on."""
         if self.on_event and logs and state.is_world_process_zero and ("loss" in logs or "eval_loss" in logs):
             self.on_event({
                 "step": state.global_step, "steps": state.max_steps, "epoch": state.epoch, "tokens": self.tally.tokens,
@@ -85,6 +88,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             })  # fmt: skip
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop early where the validation loss no longer improves."""
         self._last_step = time.perf_counter()  # the evaluation is no part of the next step's time
         patience = self.settings.early_stopping
         if patience is None:
@@ -98,9 +102,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the time to the next save."""
         self._last_save = self._last_step = time.perf_counter()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
