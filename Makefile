@@ -9,7 +9,7 @@ demo: setup
 	$(BIN)/python -m ftlib run demo
 
 test: dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 setup: $(VENV)/.setup
 dev: $(VENV)/.dev

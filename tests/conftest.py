@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -27,3 +29,14 @@ def ftlib_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("ftlib-home")
     os.environ["FTLIB_HOME"] = str(home)
     return home
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """The package's log as in a process of its own, whatever command or notebook an earlier test, or a fixture of its module, set up."""
+    log = logging.getLogger("ftlib")
+    handlers = list(log.handlers)
+    log.setLevel(logging.NOTSET)
+    log.propagate = True
+    yield
+    log.handlers = handlers
