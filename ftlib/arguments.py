@@ -13,6 +13,11 @@ FORMAT_FOR = "whose rules to write for: openai (with --to chat unless given), az
 CHECK = """Is this training file good there.
 
 Exits with 0 where it is, though there may be warnings; with 1 where an error would have it refused; with 2 where it cannot be read."""
+SANDBOX = """The loopback service that speaks the hosted API.
+
+It takes files, really tunes a small model, answers, and charges nothing. It prints what to export; commands and notebooks
+started with that use it for `provider: sandbox`. Each --fault is something that a real service does on a bad day: replies that are
+lost, stall, drip or are no JSON, errors, limits, refusals, jobs that fail in each state. Files and jobs are kept in FTLIB_HOME/sandbox."""
 CHECK_FOR = "openai, azure, nebius, together or sandbox (chat rows); local or local:MODEL (instruction and chat rows)"
 
 
@@ -159,10 +164,26 @@ def _contestant(commands: Any) -> None:
     sub.add_argument("--out", type=Path)
     sub.add_argument("--quantisation", default="q8_0", help="for gguf")
     sub.add_argument("--repo", help="for hub: owner/name")
-    sub = _add(commands, "sandbox", "the loopback service that speaks the hosted API", "sandbox --port 8801", "sandbox --fault list")
-    sub.add_argument("--host", default="127.0.0.1")
-    sub.add_argument("--port", type=int, default=0)
-    sub.add_argument("--fault", action="append", default=[], help="a fault to rehearse; `--fault list` lists them")
+    sub = _add(
+        commands,
+        "sandbox",
+        "the loopback service that speaks the hosted API",
+        "sandbox --port 8801",
+        "sandbox --fault list                                          # every fault, and the endpoints",
+        "sandbox --fault reset-after-commit@jobs.create                # the job is made, the reply is lost",
+        "sandbox --fault '429@chat*5' --fault html@chat --fault quota@chat",
+        "sandbox --fault fail-running                                  # also fail-validating, fail-queued",
+    )
+    sub.description = SANDBOX
+    sub.add_argument("--host", default="127.0.0.1", help="a loopback address; another one only with a key of your own in FTLIB_SANDBOX_KEY")
+    sub.add_argument("--port", type=int, default=0, help="0, the default, takes a free one and prints it")
+    sub.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[@ENDPOINT][*TIMES]",
+        help="a bad day to rehearse; may be repeated; `list` explains them all",
+    )
 
 
 def _evaluation(commands: Any) -> None:

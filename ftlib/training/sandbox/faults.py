@@ -72,6 +72,14 @@ JOB = {
 }
 KINDS = {"before": BEFORE, "after": AFTER, "shape": SHAPE, "job": JOB}
 DEFAULT_PLACE = {"shape": "chat", "job": "jobs", "before": "any", "after": "any"}
+ENDPOINTS = {
+    "files": ("create", "list", "get", "content", "delete"),
+    "jobs": ("create", "list", "get", "events", "checkpoints", "act"),
+    "models": ("list", "get"),
+    "chat": (),
+    "batches": ("create", "list", "get"),
+}
+PLACES = ["any", *ENDPOINTS, *(f"{group}.{verb}" for group, verbs in ENDPOINTS.items() for verb in verbs)]
 _SPEC = re.compile(r"(?P<name>[a-z0-9-]+)(@(?P<place>[a-z.]+))?(\*(?P<times>\d+|all))?")
 
 
@@ -91,7 +99,11 @@ class Fault:
 
 def fault_list() -> str:
     """All faults, for ``--fault list``."""
-    lines = ["NAME[@ENDPOINT][*TIMES|*all]   ENDPOINT: any, models, files, files.create, jobs, jobs.create, jobs.list, jobs.get, chat, batches ..."]
+    lines = [
+        "--fault NAME[@ENDPOINT][*TIMES], given as often as wanted. Without *TIMES a fault happens once, one of a job always; *all is always.",
+        "ENDPOINT: any, "
+        + ", ".join(f"{group} ({' '.join(f'.{verb}' for verb in verbs)})" if verbs else group for group, verbs in ENDPOINTS.items()),
+    ]
     for kind, names in KINDS.items():
         lines.append(f"\n{kind} (at {DEFAULT_PLACE[kind]} where no endpoint is given)")
         lines += [f"  {name:20} {what}" for name, what in names.items()]
@@ -107,7 +119,12 @@ def parse_fault(spec: str) -> Fault:
     fault = Fault(match["name"], match["place"] or "", None if match["times"] == "all" else int(match["times"] or 1))
     if fault.kind == "job" and not match["times"]:
         fault.left = None
-    fault.place = fault.place or DEFAULT_PLACE[fault.kind]
+    usual = DEFAULT_PLACE[fault.kind]
+    fault.place = fault.place or usual
+    if fault.place not in PLACES:
+        raise ProfileError(f"--fault {spec}: there is no endpoint {fault.place}{nearest(fault.place, PLACES)}; `--fault list` has them.")
+    if usual != "any" and fault.place.partition(".")[0] not in ("any", usual):
+        raise ProfileError(f"--fault {spec}: {fault.name} happens at {usual} alone; leave @{fault.place} out.")
     return fault
 
 

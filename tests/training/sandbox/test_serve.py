@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import pytest
 from ftlib.cli import main
 from ftlib.errors import ProfileError
 from ftlib.training.hosted.sandbox_child import environment
-from ftlib.training.sandbox.faults import Faults, fault_list, parse_fault
+from ftlib.training.sandbox.faults import PLACES, Faults, fault_list, parse_fault
 from ftlib.training.sandbox.serve import READY, serve
+from ftlib.training.sandbox.server import Sandbox
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -123,3 +125,25 @@ def test_faults_are_used_up_where_they_belong() -> None:
     assert faults.take("chat", "before", "after") == "html"
     assert faults.has("fail-running")
     assert parse_fault("403@any*all").left is None
+
+
+def test_every_endpoint_of_a_fault_is_one_of_the_service(sandbox: Sandbox) -> None:
+    assert set(PLACES) == {"any"} | {part for _, _, name, _ in sandbox.api._routes for part in (name, name.partition(".")[0])}
+
+
+@pytest.mark.parametrize(("spec", "words"), [("500@chatt", "no endpoint chatt; did you mean 'chat'"), ("refusal@jobs", "happens at chat alone"),
+                                             ("fail-queued@chat.x", "no endpoint")])  # fmt: skip
+def test_a_fault_that_could_never_happen_is_named(spec: str, words: str) -> None:
+    with pytest.raises(ProfileError, match=words):
+        parse_fault(spec)
+
+
+def test_the_help_names_what_can_be_rehearsed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["sandbox", "--help"])
+    told = capsys.readouterr().out
+    examples = re.findall(r"--fault '?([a-z0-9-]+(?:@[a-z.]+)?(?:\*\d+)?)", told.partition("examples:")[2])
+    assert len(examples) > 5
+    for spec in examples:
+        assert spec == "list" or parse_fault(spec)
+    assert "FTLIB_SANDBOX_KEY" in told
