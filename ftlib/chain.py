@@ -108,12 +108,13 @@ def ensure(run: Run, notebook: str) -> None:
 
     A training that was refused or failed is left as it is: it may have taken its kernel with it, and would take this one.
     """
-    for stage in stages(run):
-        if stage.notebook >= notebook:
-            return
-        if stage.contestant and "_train_" in notebook:
-            continue  # how the other contestants are trained is none of this one's concern
-        if stage.contestant and (ended := tried_in_vain(run, stage.contestant)):
-            log.info("%s: %s (%s tries again)", stage.contestant, ended, stage.notebook)
-            continue
-        stage.work(run)
+    with run.briefly():
+        for stage in stages(run):
+            if stage.notebook >= notebook:
+                return
+            if stage.contestant and "_train_" in notebook:
+                continue  # how the other contestants are trained is none of this one's concern
+            if stage.contestant and (ended := tried_in_vain(run, stage.contestant)):
+                log.info("%s: %s (%s tries again)", stage.contestant, ended, stage.notebook)
+                continue
+            stage.work(run)

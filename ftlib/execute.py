@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ftlib.files import atomic_path, sha256_file
 from ftlib.notebook import check_parameters, notebooks_folder
 
 log = logging.getLogger("ftlib")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_OUTPUT = 40_000  # characters of one text output that an executed notebook keeps
 
 
@@ -110,12 +111,24 @@ def _sentence(error: Any) -> str:
 
 
 def _tidy(document: Any, notebook: str) -> None:
-    """Make an executed notebook readable anywhere: no widget state, outputs of bounded size, where it came from."""
+    """Make an executed notebook readable anywhere: no widgets, a cell's text in one piece and of bounded size, where it came from."""
     document["metadata"].pop("widgets", None)
     document["metadata"]["ftlib"] = {"source_sha256": source_hash(notebook)}
     for cell in document["cells"]:
         cell["metadata"].pop("papermill", None)
+        if "outputs" in cell:
+            cell["outputs"] = _joined(output for output in cell["outputs"] if WIDGET not in output.get("data", {}))
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
             if len(output.get("text", "")) > LARGEST_OUTPUT:
                 output["text"] = output["text"][:LARGEST_OUTPUT] + f"\n… cut: {len(output['text'])} characters"
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """Outputs with the pieces of a stream put together; pages show each piece as a block, so that a line could be broken within."""
+    joined: list[Any] = []
+    for output in outputs:
+        if joined and output["output_type"] == joined[-1]["output_type"] == "stream" and output["name"] == joined[-1]["name"]:
+            joined[-1]["text"] += output["text"]
+        else:
+            joined.append(output)
+    return joined

@@ -24,11 +24,25 @@ def bar(iterable: Iterable[Any] | None = None, *, desc: str, total: float | None
     if relay:
         from tqdm.std import tqdm as plain
 
-        handle = open(relay, "a", encoding="utf-8")  # closed with the process; lines only
-        return plain(iterable, desc=desc, total=total, unit=unit, initial=initial, file=handle, mininterval=5, delay=2, ncols=100, ascii=True)
+        lines = _Lines(relay)
+        return plain(iterable, desc=desc, total=total, unit=unit, initial=initial, file=lines, mininterval=5, delay=2, ncols=100, ascii=True)
     from tqdm.auto import tqdm
 
     return tqdm(iterable, desc=desc, total=total, unit=unit, initial=initial, mininterval=0.5, disable=bool(os.environ.get(QUIET)) or None)
+
+
+class _Lines:
+    """A file for a bar's states, each a whole line: kernels that run at once and their log write to the same one."""
+
+    def __init__(self, path: str) -> None:
+        self._handle = open(path, "a", encoding="utf-8")  # closed with the process
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self._handle.write(text.strip() + "\n")
+
+    def flush(self) -> None:
+        self._handle.flush()
 
 
 @contextmanager
@@ -40,11 +54,11 @@ def relay(started: float) -> Iterator[None]:
         over = threading.Event()
 
         def show() -> None:
-            with path.open(encoding="utf-8", errors="replace", newline="") as handle:
+            with path.open(encoding="utf-8", errors="replace") as handle:
                 last = False
                 while not last:
                     last = over.wait(0.5)
-                    for line in handle.read().replace("\r", "\n").split("\n"):
+                    for line in handle.read().split("\n"):
                         if line.strip():
                             minutes, seconds = divmod(int(time.monotonic() - started), 60)
                             log.info("  %d:%02d  %s", minutes, seconds, line.strip())

@@ -55,6 +55,7 @@ class Run:
         self.path = path
         self.profile = profile
         self.only_look = False
+        self._skipped: list[str] | None = None  # collected, not told one by one
 
     @classmethod
     def create(cls, path: Path | str, profile: Profile, *, take_over: bool = False) -> Run:
@@ -158,7 +159,9 @@ class Run:
         step = Step(name, reason is not None, reason or "nothing it depends on has changed")
         if step.needed and self.only_look:
             raise StepNeeded(f"{name}: {step.reason}")
-        if not self.only_look:
+        if self._skipped is not None and not step.needed:
+            self._skipped.append(name)
+        elif not self.only_look:
             log.info("%s: %s (%s)", name, "running" if step.needed else "skipped", step.reason)
         if not step.needed:
             yield step
@@ -175,6 +178,17 @@ class Run:
             made = {self.relative(path): sha256_file(path) for path in outputs if path.exists()}
             write_json(record_path, {**now, "outputs": made, "seconds": round(seconds, 3), "note": _plain(step.note)})
             log.info("%s: done in %.1f s", name, seconds)
+
+    @contextmanager
+    def briefly(self) -> Iterator[None]:
+        """Tell of all steps that are skipped within in one line; those that run are told as ever."""
+        self._skipped = skipped = []
+        try:
+            yield
+        finally:
+            self._skipped = None
+            if skipped:
+                log.info("earlier steps skipped: %d (nothing they depend on has changed)", len(skipped))
 
     def _why(self, record_path: Path, now: dict[str, Any], outputs: Sequence[Path]) -> str | None:
         """Why a step must run, or None when its record still holds."""

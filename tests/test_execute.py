@@ -52,6 +52,13 @@ def test_a_good_one_is_written_and_known_as_up_to_date(make: Make, tmp_path: Pat
     assert [p.name for p in output.parent.iterdir()] == ["case.ipynb"]
 
 
+def test_what_a_cell_wrote_in_pieces_stands_in_one_and_widgets_do_not_stay(make: Make, tmp_path: Path) -> None:
+    pieces = "import sys, time\nfor n in range(3):\n    print('line', end='', flush=True); time.sleep(0.2); print(n, flush=True)"
+    widget = "display({'application/vnd.jupyter.widget-view+json': {'model_id': '1'}, 'text/plain': '0%|   | 0/1'}, raw=True)\nprint('end')"
+    cells = nbformat.read(execute(make(pieces, widget), tmp_path / "out.ipynb", {}), 4).cells
+    assert [[output.get("text") for output in cell.outputs] for cell in cells[-2:]] == [["line0\nline1\nline2\n"], ["end\n"]]
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [

@@ -44,6 +44,24 @@ def test_a_step_runs_once_and_again_only_for_a_reason_that_is_named(run: Run, tm
     assert do(run, source, n=2) is None
 
 
+def test_skipped_steps_are_told_in_one_line_where_they_are_many(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("abc")
+    do(run, source)
+    caplog.clear()
+    with caplog.at_level("INFO", "ftlib"), run.briefly():
+        do(run, source)
+        do(run, source)
+        do(run, source, n=2)
+    assert [message for message in caplog.messages if "done in" not in message] == [
+        "copy: running (settings changed: n none -> 2)",
+        "earlier steps skipped: 2 (nothing they depend on has changed)",
+    ]
+    with caplog.at_level("INFO", "ftlib"):
+        do(run, source, n=2)
+    assert caplog.messages[-1] == "copy: skipped (nothing it depends on has changed)"
+
+
 def test_a_step_that_raised_is_not_done(run: Run) -> None:
     with pytest.raises(RuntimeError), run.step("x", inputs={}, settings={}, outputs=[]):
         raise RuntimeError

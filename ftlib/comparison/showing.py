@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from ftlib.comparison.build import Comparison, build
@@ -12,7 +13,7 @@ from ftlib.comparison.workbook.cells import clean
 from ftlib.comparison.workbook.overview import summary_table
 from ftlib.runs import Run
 
-__all__ = ["chart", "comparison_of", "show", "summary_table"]
+__all__ = ["chart", "comparison_of", "said", "show", "summary_table"]
 
 
 def comparison_of(run: Run, weights: str = "") -> Comparison:
@@ -34,6 +35,14 @@ def show(table: Table, *keys: str) -> Any:
     rows = "".join(cells([cell_text(row.get(column.key, "")) for column in columns], "td") for row in table.rows)
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
     return HTML(f"<table><thead>{cells([column.heading for column in columns], 'th')}</thead><tbody>{rows}</tbody></table>{notes}")  # type: ignore[no-untyped-call]
+
+
+def said(sentences: Sequence[str], warning: str = "") -> Any:
+    """Sentences for a notebook, as a list below a warning."""
+    from IPython.display import HTML
+
+    points = "".join(f"<li>{html.escape(clean(sentence))}</li>" for sentence in sentences)
+    return HTML(f"<p><b>{html.escape(clean(warning))}</b></p><ul>{points}</ul>")  # type: ignore[no-untyped-call]
 
 
 def chart(run: Run, name: str) -> Any:

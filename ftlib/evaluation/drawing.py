@@ -49,6 +49,7 @@ def interval_chart(summary: Mapping[str, Any]) -> Picture:
 def difference_chart(run: Run, summary: Mapping[str, Any]) -> Picture:
     """Item by item: how much each tuned model gains over its own base on the primary metric."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     primary = summary["primary"]
     values: dict[str, dict[str, float]] = {}
@@ -66,6 +67,7 @@ def difference_chart(run: Run, summary: Mapping[str, Any]) -> Picture:
         better = sum(gain > 0 for gain in gains)
         axes.set_title(f"{system}: better than its base on {better} of {len(gains)} items", fontsize=10, loc="left")
         axes.set_ylabel("items")
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     grid[-1, 0].set_xlabel(f"gain in {NAMES.get(primary, primary)} on one item")
     return Picture(figure)

@@ -95,8 +95,9 @@ def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
     from ftlib.plan.judging import judge_cost
     from ftlib.plan.money import NOTHING, Prices, dollars, unknown
 
-    curate_run(run)
-    format_run(run)
+    with run.briefly():
+        curate_run(run)
+        format_run(run)
     prices, training, answers, reports = Prices(run.profile.prices), NOTHING, NOTHING, []
     for contestant in run.profile.contestants:
         report, trained, said = estimate_contestant(run, contestant, gpu, prices)

@@ -119,7 +119,7 @@ def flexibility_map(material: Material) -> Drawing | None:
             found = probe(material, name, key)
             shown = "n/a" if found.value is None else number(found.value, min(2, found.digits))
             ax.text(j, i, shown, ha="center", va="center", fontsize=9.5, color="black" if np.isnan(grid[i][j]) or grid[i][j] > 0.35 else "white")
-    many = len(systems) > 4
+    many = sum(map(len, systems)) > 45  # characters that fit side by side
     ax.set_xticks(range(len(systems)), systems, rotation=25 if many else 0, ha="right" if many else "center")
     ax.set_yticks(range(len(rows)), [f"{PROBES[key].title} [{PROBES[key].unit}]{'' if PROBES[key].higher else ', lower is better'}" for key in rows])
     ax.grid(visible=False)

@@ -43,7 +43,8 @@ def preview(trainer: HostedTrainer) -> Json:
     print(f"to {found['address']} ({trainer.provider.name}); KEY and ID-OF-... are known only then:")
     for sent in found["sends"]:
         print("  " + printable(json.dumps(sent, ensure_ascii=False)))
-    print(f"{cost['rows']} rows x {cost['epochs']} epochs = {cost['tokens']['billed']:,} tokens, counted by {cost['counted_by']}")
+    epochs = f"{cost['epochs']} epoch" + "s" * (cost["epochs"] != 1)
+    print(f"{cost['rows']} rows x {epochs} = {cost['tokens']['billed']:,} tokens, counted by {cost['counted_by']}")
     print(f"estimated {cost['money_usd']:.4f} dollars, at most {cost['worst_usd']:.4f}")
     print(f"budget of the run {cost['budget_usd']:.2f} dollars, spent so far {cost['spent_usd']:.4f}")
     if trainer.provider.needs_deployment:
