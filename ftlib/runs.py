@@ -182,7 +182,8 @@ class Run:
     @contextmanager
     def briefly(self) -> Iterator[None]:
         """Tell of all steps that are skipped within in one line; those that run are told as ever."""
-        self._skipped = skipped = []
+        skipped: list[str] = []
+        self._skipped = skipped
         try:
             yield
         finally:
