@@ -9,6 +9,7 @@ from typing import Any
 
 from ftlib.errors import DataError, ProfileError
 from ftlib.files import read_json, read_jsonl
+from ftlib.formatting.shots import shots_of
 from ftlib.formatting.task import load_task
 from ftlib.preflight import preflight
 from ftlib.profile import load_profile
@@ -57,8 +58,6 @@ def ask_one(run: Path, contestant: str, text: str | None = None, *, base: bool =
     record = {"id": "question", "title": text, "content": ""} if text else next(iter(read_jsonl(opened.test_file)), None)
     if record is None:
         raise DataError(f"{opened.test_file} holds no row; give the question as a third argument.")
-    from ftlib.evaluation.questions import shots_of
-
     prompt = task.prompt(record, shots=shots_of(opened, chosen))
     systems = [s for s in chosen.systems() if base or s.endswith(".tuned")] or chosen.systems()
     rows = []

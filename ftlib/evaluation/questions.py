@@ -15,6 +15,7 @@ import msgspec
 from ftlib.errors import DataError, ProfileError
 from ftlib.evaluation.items import Item
 from ftlib.files import hash_json, read_jsonl
+from ftlib.formatting.shots import shots_of
 from ftlib.formatting.task import Prompt, Record, Task, load_task
 from ftlib.profile import Contestant, Evaluation, nearest
 from ftlib.runs import Run
@@ -91,17 +92,6 @@ def probe_rows(run: Run, name: str) -> list[dict[str, Any]]:
     turn = [row for rank in range(len(rows)) for group in kinds.values() if rank < len(group) for row in [group[rank]]]
     chosen = {row["id"] for row in turn[:most]}
     return [row for row in rows if row["id"] in chosen]
-
-
-def shots_of(run: Run, contestant: Contestant) -> list[Record]:
-    """The worked examples of a few-shot contestant: seeded rows of its training file."""
-    if not contestant.few_shot:
-        return []
-    rows = records(run.curated_for(contestant) / "train.jsonl")
-    seed = run.profile.seed if contestant.seed is None else contestant.seed
-    if contestant.few_shot > len(rows):
-        raise ProfileError(f"contestant {contestant.name!r}: few_shot is {contestant.few_shot}, but there are {len(rows)} training rows.")
-    return list(random.Random(seed).sample(rows, contestant.few_shot))
 
 
 def ask_task(task: Task, rows: Sequence[Record], shots: Sequence[Record] = (), wording: str | None = None) -> list[Question]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import islice
 from typing import Any
 
-from ftlib.errors import Refused
-from ftlib.files import read_json
-from ftlib.formatting.task import Task, load_task
+from ftlib.errors import BudgetExceeded, Refused, TrainingFailed
+from ftlib.files import read_json, read_jsonl
+from ftlib.formatting.shots import shots_of
+from ftlib.formatting.task import Prompt, load_task
 from ftlib.runs import Run
 from ftlib.terminal import printable
 from ftlib.training.hosted.trainer import HostedTrainer
@@ -28,19 +30,23 @@ def is_dry(trainer: HostedTrainer, dry_run: bool) -> bool:
     if dry_run and trainer.provider.free:
         print(f"DRY_RUN is ignored: {trainer.provider.name} runs on this machine and charges nothing.")
         return False
-    print("DRY_RUN: nothing will be sent." if dry_run else "This is not a dry run: what is shown below will be sent.")
+    print("DRY_RUN: nothing will be sent." if dry_run else "This is not a dry run: what is shown above will be sent.")
     return dry_run
 
 
 def preview(trainer: HostedTrainer) -> Json:
-    """Print what would be sent, where, and what it would cost; returns the same."""
-    found = trainer.preview()
+    """Print what would be sent, where, and what it would cost, or why it would be refused; returns the same."""
+    try:
+        found = trainer.preview()
+    except Refused as error:
+        print(f"nothing would be sent: {error}")
+        return {"sends": [], "refused": str(error)}
     if not trainer.contestant.trains:
         print(f"{trainer.contestant.name}: nothing is trained, so nothing is sent for that.")
         _preview_answers(trainer)
         return found
     cost = found["estimate"]
-    print(f"to {found['address']} ({trainer.provider.name}); KEY and ID-OF-... are known only then:")
+    print(f"to {found['address']} ({trainer.provider.name}); KEY, ID-OF-... and MODEL-TO-BE are known only then:")
     for sent in found["sends"]:
         print("  " + printable(json.dumps(sent, ensure_ascii=False)))
     epochs = f"{cost['epochs']} epoch" + "s" * (cost["epochs"] != 1)
@@ -49,29 +55,37 @@ def preview(trainer: HostedTrainer) -> Json:
     print(f"budget of the run {cost['budget_usd']:.2f} dollars, spent so far {cost['spent_usd']:.4f}")
     if trainer.provider.needs_deployment:
         print(f"{trainer.provider.name} serves a tuned model only once you deploy it there, at a price of its own beside this budget")
+    if found["refused"]:
+        print(f"as things stand nothing would be sent: {found['refused']}")
     _preview_answers(trainer)
     return found
 
 
-def _first_records(trainer: HostedTrainer, rows: int) -> tuple[Task, list[Json]]:
-    """The contestant's task, and the first validation rows."""
-    path = trainer.run.curated_for(trainer.contestant) / "valid.jsonl"
-    lines = path.read_text("utf-8").split("\n")[:rows] if path.exists() else []
-    return load_task(trainer.contestant.task or trainer.run.profile.task), [json.loads(line) for line in lines if line]
+def _samples(trainer: HostedTrainer) -> list[tuple[str, str, Prompt]]:
+    """(title, expected answer, prompt) of the first validation rows, asked as notebook 05 asks; none where none are asked here."""
+    run, contestant = trainer.run, trainer.contestant
+    path = run.curated_for(contestant) / "valid.jsonl"
+    if contestant.recorded or not path.exists():
+        return []
+    if contestant.batch_api:
+        print("answers come in a batch, which may take hours: notebook 05 asks for all of them at once")
+        return []
+    task, shots = load_task(contestant.task or run.profile.task), shots_of(run, contestant)
+    return [(record["title"], task.expected(record), task.prompt(record, shots=shots)) for record in islice(read_jsonl(path), ROWS)]
 
 
-def _preview_answers(trainer: HostedTrainer, rows: int = ROWS) -> None:
+def _preview_answers(trainer: HostedTrainer) -> None:
     """Print what asking about the first validation rows would send and cost."""
-    task, records = _first_records(trainer, rows)
-    if not records or trainer.contestant.recorded:
+    prompts = [prompt for _, _, prompt in _samples(trainer)]
+    if not prompts:
         return
     for system in trainer.contestant.systems():
         try:
-            request, worst = trainer.preview_answers([task.prompt(record) for record in records], tuned=system.endswith(".tuned"))
+            request, worst = trainer.preview_answers(prompts, tuned=system.endswith(".tuned"))
         except Refused as error:
             print(f"{system} cannot be asked: {error}")
             continue
-        print(f"{len(records)} answers of {system} would cost at most {worst:.4f} dollars; the first request:")
+        print(f"{len(prompts)} answers of {system} would cost at most {worst:.4f} dollars; the first request:")
         print("  " + printable(json.dumps({"to": "chat/completions", **request}, ensure_ascii=False)))
 
 
@@ -130,14 +144,20 @@ def bill(run: Run, name: str) -> None:
     print(f"{'money':22} {report['money_usd']:>12.4f} $   {how['money_usd']}")
 
 
-def sample_answers(trainer: HostedTrainer, rows: int = ROWS) -> list[Json]:
-    """Ask base and tuned model about the first validation rows: [{title, expected, base, tuned}]. It is paid for as any answers are."""
-    task, records = _first_records(trainer, rows)
-    table: list[Json] = [{"title": record["title"], "expected": task.expected(record), "base": "n/a", "tuned": "n/a"} for record in records]
-    for system in trainer.contestant.systems():
+def sample_answers(trainer: HostedTrainer) -> list[Json]:
+    """Ask base and tuned model about the first validation rows: [{title, expected, base, tuned}]. It is paid for as any answers are.
+
+    A system that cannot be asked is named with the reason: what was trained stays trained.
+    """
+    samples = _samples(trainer)
+    table: list[Json] = [{"title": title, "expected": expected, "base": "n/a", "tuned": "n/a"} for title, expected, _ in samples]
+    for system in trainer.contestant.systems() if samples else []:
         state = system.rpartition(".")[2]
-        for place, answer in trainer.ask([task.prompt(record) for record in records], tuned=state == "tuned"):
-            table[place][state] = answer.text if answer.text is not None else f"({answer.error})"
+        try:
+            for place, answer in trainer.ask([prompt for _, _, prompt in samples], tuned=state == "tuned"):
+                table[place][state] = answer.text if answer.text is not None else f"({answer.error})"
+        except (Refused, BudgetExceeded, TrainingFailed) as error:
+            print(f"{system} cannot be asked: {error}")
     return table
 
 

@@ -108,10 +108,13 @@ class HostedTrainer:
         }
 
     def preview(self) -> Json:
-        """Exactly what `train` would send and cost, sending nothing: files with their sizes, the job's request, the estimate."""
+        """Exactly what `train` would send and cost, sending nothing: files with their sizes, the job's request, the estimate.
+
+        ``refused`` is why nothing would be sent as things stand, or None. Raises Refused where a price is not known.
+        """
         if not self.contestant.trains:
-            return {"sends": [], "estimate": self.estimate()}
-        ids = {name: f"ID-OF-{name}.jsonl" for name in self._files()}
+            return {"sends": [], "estimate": self.estimate(), "refused": None}
+        estimate, ids = self.estimate(), {name: f"ID-OF-{name}.jsonl" for name in self._files()}
         request = job_request(self.provider, self.settings(), "ftlib-KEY", self.contestant.name, ids)
         files = [
             {"to": "files", "purpose": "fine-tune", "file": f"ftlib-KEY-{path.name}", "bytes": path.stat().st_size, "sha256": sha256_file(path)}
@@ -120,7 +123,8 @@ class HostedTrainer:
         return {
             "address": self.provider.address or "the sandbox, started for this run",
             "sends": [*files, {"to": "fine_tuning/jobs", **request}],
-            "estimate": self.estimate(),
+            "estimate": estimate,
+            "refused": self._objection(estimate["worst_usd"]),
         }
 
     def preview_answers(self, prompts: Sequence[Prompt], *, tuned: bool) -> tuple[Json, float]:
@@ -180,9 +184,7 @@ class HostedTrainer:
             write_json(folder / "training.json", report.nothing_to_train(self.run, self.contestant, self._why_nothing()))
             return
         files, cost = self._files(), self._cost()
-        before.check_files(self.provider, self.contestant.model, files["train"], files.get("valid"))
-        before.check_dates(self.model, self.provider, tuning=True)
-        before.require_budget(self.provider, self.run.profile.budget_usd, f"Training {self.base_model}")
+        self._check(files)
         what = {"settings": self.settings(), "files": {name: sha256_file(path) for name, path in files.items()}}
         intent = Intent.open(folder / "intent.json", what)
         reservation = self._reserve(cost, intent)
@@ -197,6 +199,23 @@ class HostedTrainer:
         usd, curve = self._settle(reservation, result), self._curve(link, record)
         made = report.training_report(self.run, self.contestant, self.provider, result, cost, curve, usd, self.settings())
         write_json(folder / "training.json", made)
+
+    def _check(self, files: Mapping[str, Path]) -> None:
+        """Raises Refused where a bad file, a date that is past or the budget's absence stands against it: nothing is sent."""
+        before.check_files(self.provider, self.contestant.model, files["train"], files.get("valid"))
+        before.check_dates(self.model, self.provider, tuning=True)
+        before.require_budget(self.provider, self.run.profile.budget_usd, f"Training {self.base_model}")
+
+    def _objection(self, worst_usd: float) -> str | None:
+        """Why `train` would send nothing as things stand; None where nothing that is known here stands against it."""
+        try:
+            self._check(self._files())
+        except Refused as error:
+            return str(error)
+        begun, left = (self.run.folder(self.contestant) / "intent.json").exists(), self.ledger.left_usd
+        if self.provider.free or begun or worst_usd <= left:
+            return None
+        return f"it may cost {worst_usd:.4f} dollars and {left:.4f} of the budget are left; raise budget_usd."
 
     def _why_nothing(self) -> str:
         c = self.contestant

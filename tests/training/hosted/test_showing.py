@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,15 @@ import msgspec
 import pytest
 
 from ftlib.errors import ProfileError
+from ftlib.files import read_json, write_jsonl
+from ftlib.formatting.shots import shots_of
+from ftlib.formatting.task import load_task
+from ftlib.training import train_or_report
 from ftlib.training.hosted import showing
+from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
-from tests.training.hosted.helpers import MakeTrainer
+from tests.training.hosted.helpers import MakeTrainer, records
+from tests.training.sandbox.stubs import StubEngine
 
 
 def test_the_contestant_is_the_first_hosted_one_or_the_one_named() -> None:
@@ -55,9 +62,7 @@ def test_the_preview_shows_the_first_answers_too(
     make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for fields in ({}, {"existing": "tiny-hosted", "model": ""}, {"few_shot": 2}):
-        trainer = make_trainer(**paid, budget=1.0, **fields)
-        trainer.run.curated.mkdir(exist_ok=True)
-        (trainer.run.curated / "valid.jsonl").write_text('{"id": "1", "title": "A mug", "content": "A mug."}\n' * 5)
+        trainer = asked(make_trainer(**paid, budget=1.0, **fields))
         showing.preview(trainer)
         told = capsys.readouterr().out
         assert told.count("3 answers of h.") == len(trainer.contestant.systems())
@@ -81,3 +86,73 @@ def test_answers_are_shown_as_text(make_trainer: MakeTrainer, sandbox: Sandbox, 
     told = capsys.readouterr().out
     assert "TITLE     A <b>mug</b>" in told
     assert "A <B>MUG</B>" in told
+
+
+def asked(trainer: HostedTrainer, rows: int = 5) -> HostedTrainer:
+    """A trainer whose run has validation rows to ask about."""
+    trainer.run.curated.mkdir(exist_ok=True)
+    for name in ("train", "valid"):
+        write_jsonl(trainer.run.curated / f"{name}.jsonl", records(rows, 100))
+    return trainer
+
+
+@pytest.mark.parametrize(("fault", "words"), [("403@chat*all", "HTTP 403"), ("", "must be deployed"), ("", "budget of 0.0100 dollars is reached")])
+def test_what_stops_the_first_answers_leaves_the_training_done(
+    make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str], fault: str, words: str
+) -> None:
+    trainer = asked(make_trainer(**paid, budget=0.01 if "budget" in words else 5.0))
+    assert train_or_report(trainer.run, trainer.contestant)["status"] == "done"
+    trainer.provider = msgspec.structs.replace(trainer.provider, needs_deployment="deployed" in words)
+    if fault:
+        sandbox.faults.add(fault)
+    table = showing.sample_answers(trainer)
+    told = capsys.readouterr().out
+    assert "h.tuned cannot be asked: " in told
+    assert words in told
+    assert [row["tuned"] for row in table] == ["n/a"] * 3
+    assert (table[0]["base"] != "n/a") == ("deployed" in words)
+    assert read_json(trainer.run.folder("h") / "training.json")["status"] == "done"
+
+
+def test_a_few_shot_contestant_is_shown_and_asked_with_its_examples(
+    make_trainer: MakeTrainer, sandbox: Sandbox, engine: StubEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = asked(make_trainer(few_shot=2))
+    task = load_task("describe")
+    examples = [text for row in shots_of(trainer.run, trainer.contestant) for text in (task.prompt(row).user, task.expected(row))]
+    seen: list[Any] = []
+    real = engine.answer
+    engine.answer = lambda ask, questions: seen.extend(questions) or real(ask, questions)  # type: ignore[method-assign,func-returns-value]
+    showing.preview(trainer)
+    request = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert not sandbox.seen
+    showing.sample_answers(trainer)
+    assert request["messages"] in seen
+    assert [message["content"] for message in request["messages"] if message["role"] != "system"][:-1] == examples
+
+
+def test_a_batch_is_left_to_the_evaluation(make_trainer: MakeTrainer, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = asked(make_trainer(existing="tiny-hosted", batch_api=True))
+    showing.preview(trainer)
+    assert "notebook 05 asks for all of them at once" in capsys.readouterr().out
+    assert showing.sample_answers(trainer) == []
+    assert not sandbox.seen
+
+
+def test_the_preview_tells_what_stands_against_it(
+    make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(trainer: HostedTrainer) -> str:
+        showing.preview(trainer)
+        return str(capsys.readouterr().out)
+
+    assert "nothing would be sent" not in told(make_trainer(**paid, budget=5.0, folder="good"))
+    assert "as things stand nothing would be sent: Training tiny-hosted at paid costs money" in told(make_trainer(**paid, folder="none"))
+    assert "of the budget are left; raise budget_usd" in told(make_trainer(**paid, budget=1e-6, folder="small"))
+    bad = make_trainer(**paid, budget=5.0, folder="bad")
+    with (bad.run.folder("h") / "train.jsonl").open("a") as file:
+        file.write('{"messages": []}\n')
+    assert "line 13" in told(bad)
+    Path(paid["prices"]).write_text("[]")
+    assert "nothing would be sent: The price of one training_token" in told(make_trainer(**paid, budget=5.0, folder="unpriced"))
+    assert not sandbox.seen
