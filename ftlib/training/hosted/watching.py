@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import json
 import logging
+import re
 import shlex
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ftlib.errors import Refused, ServiceDown, TrainingFailed
 from ftlib.files import hash_json, read_json, write_json
 from ftlib.progress import bar
+from ftlib.terminal import printable
 from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.metrics import progress_of
 from ftlib.training.hosted.service import Json
@@ -21,6 +25,7 @@ OVER = ("succeeded", "failed", "cancelled")
 WAITING = ("validating_files", "queued", "paused", "unknown")
 TOLD = ("model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "result_files", "hyperparameters", "error", "estimated_finish")
 TIMES = ("created_at", "finished_at", "estimated_finish")  # seconds since 1970, or not believed
+ROW_SHOWN = 100  # letters of a row's question; its end, where the title stands
 PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
 
 
@@ -171,7 +176,23 @@ def _end(link: Link, record: JobFile, state: str) -> Json:
     again = f"To start anew, change a setting or the rows, or remove {record.path.parent / 'intent.json'}."
     if state == "cancelled":
         raise TrainingFailed(f"Job {job_id} was cancelled at {link.provider.name}. {again}")
-    raise TrainingFailed(f"Job {job_id} failed at {link.provider.name}: {reason or told or 'no reason was given.'} {again}")
+    said = str(reason or told or "no reason was given").rstrip(". ")
+    raise TrainingFailed(f"Job {job_id} failed at {link.provider.name}: {said}.{_row_named(said, record.path.parent)} {again}")
+
+
+def _row_named(reason: str, folder: Path) -> str:
+    """The question of the row whose line a failure's reason names, so that nobody has to count; empty where it names none of ours."""
+    named = re.search(r"\bline (\d+)", reason, re.IGNORECASE)
+    path = folder / ("valid.jsonl" if "validation" in reason.lower() else "train.jsonl")
+    if not named or not path.exists():
+        return ""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        line = next(islice(file, max(0, int(named[1]) - 1), None), "")
+    try:
+        said = next(str(message["content"]) for message in json.loads(line)["messages"] if message["role"] == "user")
+    except (ValueError, LookupError, TypeError, StopIteration):
+        said = line
+    return f" That line of {path.name} asks: {printable(said.strip()[-ROW_SHOWN:])!r}." if line.strip() else ""
 
 
 def _note_checkpoints(link: Link, record: JobFile) -> None:

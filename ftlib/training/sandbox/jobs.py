@@ -109,10 +109,15 @@ class Jobs:
 
     def _train(self, job: Json) -> None:
         job_id, folder = str(job["id"]), self._store.folder(str(job["id"]))
-        kept: list[Json] = []
+        first: tuple[float, int] | None = None  # when this service's first step was over, and which it was
 
         def report(event: Json) -> None:
-            kept.append(event)
+            nonlocal first
+            now = time.time()
+            first = first or (now, event["step"])
+            if event["step"] > first[1]:
+                a_step = (now - first[0]) / (event["step"] - first[1])
+                self._store.change("jobs", job_id, estimated_finish=int(now + a_step * (event["steps"] - event["step"])))
             loss = event.get("train_loss")
             said = f"training loss={loss:.4f}" if loss is not None else f"validation loss={event['valid_loss']:.4f}"
             data = {key: value for key, value in event.items() if value is not None}
@@ -159,6 +164,7 @@ class Jobs:
             status="succeeded",
             fine_tuned_model=tuned,
             finished_at=int(time.time()),
+            estimated_finish=None,
             trained_tokens=made["trained_tokens"],
             result_files=[result["id"]],
             private={**job["private"], "checkpoints": [checkpoint]},

@@ -188,7 +188,16 @@ def test_a_bad_file_is_refused_with_its_line_and_nothing_sent(make_run: MakeRun,
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [("fail-validating", "Line 3"), ("fail-queued", "scheduled"), ("fail-running", "step 2"), ("cancel-running", "cancelled")]
+    ("fault", "words"),
+    [
+        (
+            "fail-validating",
+            "Line 3: expected a list of messages. That line of train.jsonl asks: 'Describe it.\\n\\nthing number 1002'. To start anew",
+        ),
+        ("fail-queued", "scheduled. To"),
+        ("fail-running", "step 2. To"),
+        ("cancel-running", "cancelled"),
+    ],
 )
 def test_a_failed_job_shows_the_reason_and_is_not_bought_again(make_run: MakeRun, sandbox: Sandbox, fault: str, words: str) -> None:
     sandbox.faults.add(fault)

@@ -161,6 +161,26 @@ def test_a_failure_tells_the_reason(watching: Any, error: Json) -> None:
         watching(phases((1, {"status": "running"}), (9, {"status": "failed", **error})), events)()
 
 
+@pytest.mark.parametrize(
+    ("reason", "row", "told"),
+    [
+        ("Line 1: bad", '{"messages": [{"role": "user", "content": "a mug"}]}', "bad. That line of train.jsonl asks: 'a mug'. To start"),
+        ("line 1 is odd.", "not \x1b[31mJSON", "odd. That line of train.jsonl asks: 'not \u241b[31mJSON'. To start"),
+        ("Line 1", '{"messages": 7}', """asks: '{"messages": 7}'."""),
+        ("Line 9: bad", '{"messages": []}', "Line 9: bad. To start"),
+        ("Line 0: bad", "", "Line 0: bad. To start"),
+        ("The validation file's line 1 is bad", "x", "is bad. To start"),
+        ("pipeline 1 broke", "x", "broke. To start"),
+    ],
+)
+def test_the_row_that_a_failure_names_is_shown(watching: Any, tmp_path: Path, reason: str, row: str, told: str) -> None:
+    go_on = watching(phases((9, {"status": "failed", "error": {"message": reason}})))
+    (tmp_path / "run" / "h" / "train.jsonl").write_text(row)
+    with pytest.raises(TrainingFailed) as caught:
+        go_on()
+    assert told in str(caught.value)
+
+
 def test_events_with_odd_times(watching: Any) -> None:
     events = [(0.5, {"id": "e", "message": "Fine-tuning job started", "created_at": "10:00", "data": {"step": 3, "total_steps": 9}})]
     record, *_ = watching(phases((1, {"status": "running"}), (9, DONE)), events)()

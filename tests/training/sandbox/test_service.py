@@ -67,6 +67,19 @@ def test_a_job_runs_to_its_end_with_events_checkpoints_and_result(client: openai
     assert said.choices[0].message.content == "A B"
 
 
+def test_a_running_job_tells_when_it_may_be_done(client: openai.OpenAI, engine: StubEngine) -> None:
+    engine.steps, engine.step_s = 10, 0.05
+    job = client.fine_tuning.jobs.create(model="tiny-hosted", training_file=upload(client))
+    while job.status != "succeeded":
+        job = client.fine_tuning.jobs.retrieve(job.id)
+        if job.estimated_finish is not None:
+            break
+        time.sleep(0.01)
+    assert job.estimated_finish is not None
+    assert abs(job.estimated_finish - job.created_at) < 5
+    assert wait(client, job.id, "succeeded").estimated_finish is None
+
+
 def test_jobs_are_listed_newest_first_paged_and_filtered(client: openai.OpenAI) -> None:
     file = upload(client)
     made = [client.fine_tuning.jobs.create(model="tiny-hosted", training_file=file, metadata={"n": str(i)}).id for i in range(5)]
