@@ -153,12 +153,22 @@ def _together(run: Run, group: list[Stage], report: Report, timeout: float | Non
             raise
 
 
+_interrupted = False  # in a child: the pool hands it one stage more than it works on, which an interrupt cannot call back
+
+
 def _in_child(path: Path, output: str, timeout: float | None, level: int) -> bool:
+    global _interrupted
+    if _interrupted:
+        raise KeyboardInterrupt
     logging.basicConfig(format="%(message)s")
     log.setLevel(level)
-    run = Run.open(path)
-    with _terminable():
-        return _stage(run, next(stage for stage in stages(run) if stage.output == output), timeout)
+    try:
+        with _terminable():
+            run = Run.open(path)
+            return _stage(run, next(stage for stage in stages(run) if stage.output == output), timeout)
+    except KeyboardInterrupt:
+        _interrupted = True
+        raise
 
 
 def _stage(run: Run, stage: Stage, timeout: float | None) -> bool:
@@ -190,6 +200,12 @@ def _collect_findings(run: Run, report: Report) -> None:
         training = read_json(run.folder(contestant) / "training.json")
         if training["status"] not in ("done", "nothing_to_train"):
             report.findings[contestant.name] = f"{training['status']}: {training['reason']}"
+            continue
+        for system in contestant.systems():
+            stopped = run.path / "answers" / system / "refused.json"
+            if stopped.exists():
+                told = read_json(stopped)
+                report.findings[system] = f"{told['status']}: {told['reason']}"
 
 
 @contextmanager

@@ -1,0 +1,27 @@
+"""The batch runner's ways to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftlib import batch
+from ftlib.profile import load_profile
+from ftlib.runs import Run
+
+
+def test_a_worker_that_was_interrupted_begins_no_other_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(tmp_path / "run", load_profile("demo"))
+    begun: list[str] = []
+
+    def stage(_run: Run, which: batch.Stage, _timeout: float | None) -> bool:
+        begun.append(which.output)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "_stage", stage)
+    monkeypatch.setattr(batch, "_interrupted", False)
+    for output in ("03_train_local__tiny-llama.ipynb", "04_train_hosted__tiny-hosted.ipynb"):
+        with pytest.raises(KeyboardInterrupt):
+            batch._in_child(run.path, output, None, 20)
+    assert begun == ["03_train_local__tiny-llama.ipynb"]
