@@ -214,8 +214,7 @@ def limits(material: Material) -> list[str]:
     for key, values in ((material.summary.get("settings") or {}).get("differing") or {}).items():
         each = "; ".join(f"{name} {value}" for name, value in values.items())
         said.append(f"The contestants differ in {key}, which a fair comparison would have equal: {each}.")
-    refused = [name for name, report in material.trainings.items() if report.get("status") in ("refused", "failed")]
-    if refused:
-        said.append(f"Not compared, because refused or failed: {', '.join(refused)}.")
+    if material.stopped:
+        said.append(f"Not compared, because refused or failed: {', '.join(material.stopped)}.")
     said.append("Prices are those of the price book on the day stated; hours were measured on the device stated.")
     return said

@@ -77,6 +77,13 @@ class Material:
         return [name for name, system in self.systems.items() if (system.get("metrics") or {}).get(self.primary)]
 
     @property
+    def stopped(self) -> dict[str, dict[str, Any]]:
+        """What was refused or failed, with its ``status`` and ``reason``: contestants in training, systems of the others while they answered."""
+        ends = ("refused", "failed")
+        trained = {name: report for name, report in self.trainings.items() if report.get("status") in ends}
+        return trained | {name: told for name, told in self.systems.items() if told.get("status") in ends and told.get("contestant") not in trained}
+
+    @property
     def primary(self) -> str:
         """The declared primary metric."""
         return str(self.summary["primary"])

@@ -75,16 +75,18 @@ def _relevant(material: Material) -> float:
 
 
 def _finding(material: Material, name: str) -> Finding:
-    report, tuned, base = material.trainings.get(name, {}), f"{name}.tuned", f"{name}.base"
-    status = report.get("status")
-    if status in ("refused", "failed"):
-        return Finding(name, str(status), f"{report.get('reason') or 'No reason was given'}.".replace("..", "."))
+    tuned, base = f"{name}.tuned", f"{name}.base"
     scored = [system for system in (tuned, base) if system in material.scored]
+    stands = f"{scored[0]} stands at place {ranked(material).index(scored[0]) + 1} of {len(material.scored)}." if scored else ""
+    stopped = next((who for who in (name, tuned, base) if who in material.stopped), None)
+    if stopped:
+        told = material.stopped[stopped]
+        why = f"{told.get('reason') or 'No reason was given'}.".replace("..", ".")
+        return Finding(name, str(told["status"]), why if stopped == name else f"{stopped}: {why} {stands}".strip())
     if not scored:
         return Finding(name, "not scored", "It has no answers on the test set.")
     if tuned not in scored or base not in scored:
-        rank = ranked(material).index(scored[0]) + 1
-        return Finding(name, "not trained here", f"{scored[0]} stands at place {rank} of {len(material.scored)}.")
+        return Finding(name, "not trained here", stands)
     row = pair(material, tuned, base)
     if row is None:
         return Finding(name, "not tested", f"{tuned} and {base} were not compared item by item.")

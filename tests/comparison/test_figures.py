@@ -118,6 +118,20 @@ def test_verdicts(make_run: Callable[..., Run], level: dict[str, float], llama: 
     assert comparison.verdict.headline.startswith(headline)
 
 
+def test_a_tuned_system_that_was_refused_while_it_answered_stands_with_its_reason(make_run: Callable[..., Run]) -> None:
+    run = make_run(level=BASE)
+    path = run.path / "scores" / "summary.json"
+    summary = read_json(path)
+    summary["systems"]["gpt.tuned"] |= {"status": "refused", "reason": "HTTP 403: not yours", "metrics": {}, "flags": {}, "n": 0}
+    write_json(path, summary)
+    comparison = build(load_run(run))
+    (finding,) = [one for one in comparison.verdict.findings if one.contestant == "gpt"]
+    assert finding.decision == "refused"
+    assert finding.sentence.startswith("gpt.tuned: HTTP 403: not yours. gpt.base stands at place")
+    assert "Not compared, because refused or failed: gone, gpt.tuned." in comparison.limits
+    assert list(comparison.material.stopped) == ["gone", "gpt.tuned"]
+
+
 def test_too_few_items_is_said_where_the_interval_holds_a_gain_worth_having(make_run: Callable[..., Run]) -> None:
     run = make_run(n=8, level={**BASE, "llama.tuned": 0.56, "gpt.tuned": 0.62, "nearest": 0.2})
     edit_pair(run, "llama.tuned", "llama.base", difference=1.0, low=-2.0, high=4.0, p=0.3)

@@ -118,15 +118,14 @@ def runs(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
 
 
 def errors(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
-    """Contestants that did not come through, and items that failed."""
+    """Contestants and systems that did not come through, and items that failed."""
     page = Sheet(book, "Errors", formats, about="Failed items are scored as the profile declares, never dropped.")
     header = page.header(["what", "item", "why"])
-    for name, report in comparison.material.trainings.items():
-        if report.get("status") in ("refused", "failed"):
-            page.text(page.row, 0, name)
-            page.text(page.row, 1, str(report["status"]))
-            page.text(page.row, 2, str(report.get("reason") or "no reason was given"))
-            page.row += 1
+    for name, told in comparison.material.stopped.items():
+        page.text(page.row, 0, name)
+        page.text(page.row, 1, str(told["status"]))
+        page.text(page.row, 2, str(told.get("reason") or "no reason was given"))
+        page.row += 1
     for system, items in comparison.material.items.items():
         for item in items.values():
             if item.failed:
