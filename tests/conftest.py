@@ -14,6 +14,13 @@ hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machi
 hypothesis.settings.load_profile("unhurried")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tiers outside the fast one may take long where a machine is busy."""
+    for item in items:
+        if {"slow", "reliability"} & {mark.name for mark in item.iter_markers()} and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real rows; tests that need them skip where FTLIB_REAL_DATA names none."""

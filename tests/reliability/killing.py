@@ -91,7 +91,7 @@ def rehearse(name: str, base: Path, place: Path, work: Work, *, kills: int, seed
         _fresh(base, place)
     begun = time.perf_counter()
     finish(work, place, log)
-    outcome.seconds = time.perf_counter() - begun
+    outcome.seconds = window = time.perf_counter() - begun
     wanted = snapshot(place)
     outcome.faults += [f"undisturbed: {fault}" for fault in leftovers(place)]
     while outcome.kills < kills and outcome.missed < 5 * kills:
@@ -100,12 +100,14 @@ def rehearse(name: str, base: Path, place: Path, work: Work, *, kills: int, seed
         acknowledged: dict[str, list[bytes]] = {}
         moments = []
         for _ in range(rng.choice([1, 1, 2, 3])):
-            moments.append(rng.uniform(0.0, outcome.seconds))
+            moments.append(rng.uniform(0.0, window))
             sent = rng.choice([signal.SIGKILL, signal.SIGTERM])
             if not _kill_after(work, place, log, moments[-1], sent):
                 outcome.missed += 1
+                window *= 0.9  # a busy machine made the undisturbed one slow
                 break
             outcome.kills += 1
+            window = min(outcome.seconds, window * 1.05)
             where = f"{name}, kills after {', '.join(f'{m:.3f} s' for m in moments)}, last by {signal.Signals(sent).name}"
             outcome.faults += [f"{where}: {fault}" for fault in [*torn(place), *lost(acknowledged, place)]]
             acknowledged |= appended(place)
