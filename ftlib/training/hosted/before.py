@@ -125,4 +125,5 @@ def _warn_if_near(what: str, date: str | None, today: datetime.date) -> None:
 def require_budget(provider: Provider, cap_usd: float, what: str) -> None:
     """Raises Refused without a budget: no budget, no paid call."""
     if not provider.free and cap_usd <= 0:
-        raise Refused(f"{what} at {provider.name} costs money and budget_usd is 0: set a cap in dollars (in the profile, or --set budget_usd=5).")
+        where = "in the profile, with --set budget_usd=5, or as a notebook's BUDGET_USD"
+        raise Refused(f"{what} at {provider.name} costs money and budget_usd is 0: set a cap in dollars ({where}).")

@@ -95,7 +95,10 @@ def events(run: Run, name: str, most: int = 12) -> None:
     if not path.exists():
         print("there is no job")
         return
-    record = read_json(path)
+    record, intent = read_json(path), run.folder(name) / "intent.json"
+    if intent.exists() and read_json(intent)["parts"].get("job", {}).get("id") != record["id"]:
+        print(f"there is no job with these settings and rows; {record['id']} was one with earlier ones")
+        return
     told = [event["message"] for event in record["events"]]
     steps = [text for text in told if text.startswith("Step ")]
     left_out = set(steps[most // 2 : -(most // 2)]) if len(steps) > most else set()
@@ -112,7 +115,7 @@ def loss_figure(run: Run, name: str) -> Any:
     """The loss by step, training and validation, as an image for a notebook; None where the provider gave no curve."""
     points = read_json(run.folder(name) / "training.json").get("loss") or []
     if not points:
-        print("the provider gave no loss curve")
+        print("there is no loss curve")
         return None
     from IPython import display
     from matplotlib.figure import Figure

@@ -17,7 +17,7 @@ from ftlib.training import train_or_report
 from ftlib.training.hosted import showing
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
-from tests.training.hosted.helpers import MakeTrainer, records
+from tests.training.hosted.helpers import MakeRun, MakeTrainer, records
 from tests.training.sandbox.stubs import StubEngine
 
 
@@ -86,6 +86,20 @@ def test_answers_are_shown_as_text(make_trainer: MakeTrainer, sandbox: Sandbox, 
     told = capsys.readouterr().out
     assert "TITLE     A <b>mug</b>" in told
     assert "A <B>MUG</B>" in told
+
+
+def test_a_job_of_earlier_settings_is_not_shown_as_this_one(
+    make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_trainer(make_run()).train()
+    run = make_run(epochs=3)
+    sandbox.faults.add("403@jobs.create")
+    assert train_or_report(run, run.contestant("h"))["status"] == "refused"
+    showing.events(run, "h")
+    assert showing.loss_figure(run, "h") is None
+    told = capsys.readouterr().out
+    assert "there is no job with these settings" in told
+    assert "successfully" not in told
 
 
 def asked(trainer: HostedTrainer, rows: int = 5) -> HostedTrainer:
