@@ -76,9 +76,10 @@ def _samples(trainer: HostedTrainer) -> list[tuple[str, str, Prompt]]:
 
 def _preview_answers(trainer: HostedTrainer) -> None:
     """Print what asking about the first validation rows would send and cost."""
-    prompts = [prompt for _, _, prompt in _samples(trainer)]
-    if not prompts:
+    samples = _samples(trainer)
+    if not samples:
         return
+    prompts, others = [prompt for _, _, prompt in samples], ", ".join(repr(printable(title)) for title, _, _ in samples[1:])
     for system in trainer.contestant.systems():
         try:
             request, worst = trainer.preview_answers(prompts, tuned=system.endswith(".tuned"))
@@ -87,6 +88,8 @@ def _preview_answers(trainer: HostedTrainer) -> None:
             continue
         print(f"{len(prompts)} answers of {system} would cost at most {worst:.4f} dollars; the first request:")
         print("  " + printable(json.dumps({"to": "chat/completions", **request}, ensure_ascii=False)))
+        if others:
+            print(f"  and the same about {others}")
 
 
 def events(run: Run, name: str, most: int = 12) -> None:
@@ -127,6 +130,7 @@ def loss_figure(run: Run, name: str) -> Any:
         if found:
             axes.plot(*zip(*found, strict=True), style, label=label)
     axes.set(xlabel="step", ylabel="loss (nats a token)", title=f"{name}: loss while tuning")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100)

@@ -138,7 +138,9 @@ def test_a_few_shot_contestant_is_shown_and_asked_with_its_examples(
     real = engine.answer
     engine.answer = lambda ask, questions: seen.extend(questions) or real(ask, questions)  # type: ignore[method-assign,func-returns-value]
     showing.preview(trainer)
-    request = json.loads(capsys.readouterr().out.splitlines()[-1])
+    *_, first, others = capsys.readouterr().out.splitlines()
+    request = json.loads(first)
+    assert others == "  and the same about 'thing number 101', 'thing number 102'"
     assert not sandbox.seen
     showing.sample_answers(trainer)
     assert request["messages"] in seen
