@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ftlib.doctor import gpus
 from ftlib.errors import DataError
-from ftlib.notebook import open_run
+from ftlib.notebook import open_run, project_folder
 from ftlib.runs import Run
 
 
@@ -56,7 +56,7 @@ def bring_file() -> str:
 
 
 def results_folder(drive: bool) -> Path:
-    """Where results go: on Drive when asked for (mounted here), else beside the notebook, with a warning on Colab."""
+    """Where results go: on Drive when asked for (mounted here), else where the other notebooks look for them, with a warning on Colab."""
     if drive:
         if not on_colab():
             raise DataError("DRIVE works in Colab only; give a folder as RUN.")
@@ -66,7 +66,7 @@ def results_folder(drive: bool) -> Path:
         return Path("/content/drive/MyDrive/ftlib-results")
     if on_colab():
         print("Without Drive, everything here vanishes when Colab takes the machine back: download the results at the end, or set DRIVE = True.")
-    return Path("results")
+    return project_folder() / "results"
 
 
 def start(

@@ -10,7 +10,7 @@ from ftlib.execute import execute
 from ftlib.profile import dump_profile, load_profile
 from tests.test_chain import TINY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def profile(tmp_path: Path) -> Path:
 def test_the_quickstart_runs_to_its_end_and_again_keeps_what_is_done(profile: Path, tmp_path: Path) -> None:
     given = {"PROFILE": str(profile), "RUN": str(tmp_path / "run")}
     output = execute("00_quickstart", tmp_path / "00.ipynb", given)
-    assert "report.html" in output.read_text("utf-8")
+    shown = output.read_text("utf-8")
+    assert "report.html" in shown
+    assert "<li>tiny-llama: " in shown
     adapter = tmp_path / "run" / "tiny-llama" / "adapter" / "adapter_model.safetensors"
     before = adapter.stat().st_mtime_ns
     execute("00_quickstart", tmp_path / "00.ipynb", given)
