@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,40 @@ def test_every_ftlib_command_in_a_block_parses() -> None:
     assert len(commands) > 5
     for command in commands:
         parser().parse_args(spread(command))
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """Each piece of inline code in the documents and in the notebooks' prose, with where it stands."""
+    for path in [*ROOT.glob("*.md"), ROOT / "data" / "README.md", *(ROOT / "benchmarks").glob("*.md")]:
+        prose = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.S)
+        yield from ((path.name, code) for code in re.findall(r"`([^`\n]+)`", prose))
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        yield from ((path.name, code) for code in re.findall(r"`([^`\n]+)`", prose))
+
+
+def test_every_command_that_is_named_has_the_options_that_are_named_with_it() -> None:
+    commands = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
+    seen = 0
+    for where, code in named():
+        words = code.split()
+        if words[:1] == ["ftlib"] and len(words) > 1:
+            options = {option for action in commands[words[1]]._actions for option in action.option_strings}
+            assert {word for word in words if word.startswith("--")} <= options, f"{where}: {code}"
+            seen += 1
+    assert seen > 20
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    roots = ("ftlib/", "tests/", "benchmarks/", "notebooks/", "data/", "images/", ".ci/")
+    seen = 0
+    for where, code in named():
+        for word in code.split():
+            if word.startswith(roots) and not re.search(r"[A-Z]{3}", word):
+                assert (ROOT / word).exists(), f"{where}: {code}"
+                seen += 1
+    assert seen > 20
 
 
 def test_the_profile_in_the_readme_is_one(tmp_path: Path) -> None:
