@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.metrics import Metric, check_names, measure
 from ftlib.evaluation.similar import THRESHOLD, clusters
 from ftlib.evaluation.words import function_words
+
+log = logging.getLogger("ftlib")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def score(
             rates["common_opening"]["opening"] = openings[name]
         systems[name] = {"failed": sum(a.failed for a in given), "n": len(items), "metrics": shown, "flags": rates, "na": na}
     tested = analysis.pairs_of(list(answers), settings.trivial)
+    _warn_of_few(len(tested), settings.resamples)
     pairs = analysis.all_pairs(tested, metrics, found)
     summary = {
         "n": len(items),
@@ -89,6 +93,16 @@ def score(
         "smallest_difference": smallest(pairs, settings),
     }
     return Scored(summary, metrics, flags)
+
+
+def _warn_of_few(pairs: int, resamples: int) -> None:
+    """A bootstrap's smallest p is 2 / (resamples + 1), and Holm multiplies it by the number of pairs: many systems need many resamples."""
+    least = 2 * pairs / (resamples + 1)
+    if least >= 0.05:
+        log.warning(
+            "%d resamples are too few for %d pairs of systems: after Holm no p can be below %.2g; set evaluation.resamples to %d or more",
+            resamples, pairs, least, 40 * pairs,
+        )  # fmt: skip
 
 
 def _stated(settings: Settings, metrics: Mapping[str, Metric], labels: np.ndarray) -> dict[str, Any]:

@@ -125,3 +125,17 @@ def test_trivial_systems_are_not_tested_against_each_other():
 def test_semantic_similarity_without_a_model_is_refused():
     with pytest.raises(ProfileError, match=r"evaluation\.embedding"):
         score([Item("1", "a")], {"s": [Given("1", "a")]}, Settings(["rougeL", "semantic"]))
+
+
+def test_resamples_too_few_for_so_many_pairs_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    given_ = {name: answers([f"{name} b c", "d e f", "g h"]) for name in "uvwxyz"}
+    references = items(["a b c", "d e f", "g h i"])
+    with caplog.at_level("WARNING", "ftlib"):
+        found = score(references, given_, Settings(["rougeL"], resamples=500)).summary
+        assert min(row["p_holm"] for row in found["pairs"]) >= 0.05
+        assert caplog.messages == [
+            "500 resamples are too few for 15 pairs of systems: after Holm no p can be below 0.06; set evaluation.resamples to 600 or more"
+        ]
+        caplog.clear()
+        score(references, given_, Settings(["rougeL"], resamples=600))
+        assert caplog.messages == []
