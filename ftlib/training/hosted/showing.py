@@ -122,6 +122,7 @@ def loss_figure(run: Run, name: str) -> Any:
         return None
     from IPython import display
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
@@ -130,7 +131,7 @@ def loss_figure(run: Run, name: str) -> Any:
         if found:
             axes.plot(*zip(*found, strict=True), style, label=label)
     axes.set(xlabel="step", ylabel="loss (nats a token)", title=f"{name}: loss while tuning")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100)
