@@ -26,7 +26,7 @@ def complete(material: Material) -> None:
     if not added:
         return
     rows = [*material.summary["pairs"], *added]
-    family = [row for row in rows if row["metric"] == material.primary]
+    family = [row for row in rows if row["metric"] == material.primary and {"tuned", "base"} & {material.state(row[end]) for end in "ab"}]
     corrected = {id(row): p for row, p in zip(family, holm([row["p"] for row in family]), strict=True)}
     material.summary["pairs"] = [{**row, "p_holm": corrected[id(row)]} if id(row) in corrected else row for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost
 from ftlib.comparison.load import Material, label
@@ -27,11 +27,28 @@ class Choice:
     system: str | None
     usd: float | None
     why: str
+    time: str = ""  # what so many answers take on a machine of one's own
 
     def sentence(self) -> str:
         """All of it in words."""
+        return f"At {self.volume:,} answers a month: {self.said()}"
+
+    def said(self) -> str:
+        """The system, its cost and why, without the volume."""
         money = "" if self.usd is None else f" ({self.usd:,.2f} USD in the first month, training included)"
-        return f"At {self.volume:,} answers a month: {self.system or 'none'}{money}. {self.why}"
+        return f"{self.system or 'none'}{money}. {self.why}" + (f" {self.time}" if self.time else "")
+
+
+def paragraphs(made: Sequence[Choice]) -> list[str]:
+    """The choices as paragraphs: one for all volumes at which the same is said, but for the hours that the answers take."""
+    groups: dict[str, list[Choice]] = {}
+    for choice in made:
+        groups.setdefault(replace(choice, time="").said(), []).append(choice)
+    return [
+        f"At {listed([f'{choice.volume:,}' for choice in group])} answers a month: {text}"
+        + "".join(f" {choice.time}" for choice in group if choice.time)
+        for text, group in groups.items()
+    ]
 
 
 def as_good(material: Material) -> list[str]:
@@ -69,7 +86,7 @@ def _without_model(material: Material, choice: Choice) -> Choice:
     if not gap.mark:
         return choice
     why = f"{label(best[0]).capitalize()} is better than every model, and nothing is trained or billed for it; {choice.system} is {worse_by(gap)}."
-    return Choice(choice.volume, best[0], 0.0, f"{why} Among the models: {choice.system}. {choice.why}")
+    return Choice(choice.volume, best[0], 0.0, f"{why} Among the models: {choice.system}. {choice.why}", choice.time)
 
 
 def _choose(material: Material, found: Mapping[str, SystemCost], volume: int) -> Choice:
@@ -83,17 +100,27 @@ def _choose(material: Material, found: Mapping[str, SystemCost], volume: int) ->
         why = f"{good[0]} has the best {material.primary}; what its answers cost is not known ({reason})."
         return Choice(volume, good[0], None, why)
     if len(good) == 1:
-        why = f"{name} is better than every other model ({score(material, name).text()} on {material.primary})."
+        why = _ahead(material, name)
     else:
         same = {round(total, 6) for other in good if (total := found[other].paid(volume) if unpriced else found[other].total(volume)) is not None}
         least = "and all of them cost the same, so the one with the best figure is taken" if len(same) == 1 else f"and {name} costs the least"
-        why = f"{listed(good[1:])} cannot be told apart in quality from {good[0]}, the best, {least}."
+        why = f"{listed(good[1:])} cannot be told apart in quality from {good[0]}, which has the best figure, {least}."
     if unpriced:
         why += (
             f" Counted is money charged, because an hour of the machine of {listed(unpriced)} has no price here ({found[unpriced[0]].hour_price.na})."
         )
-    why += _hours(found[name], volume) + _cheaper(material, found, name, usd, volume, paid=bool(unpriced)) + _no_model(material, name)
-    return Choice(volume, name, usd, why)
+    why += _cheaper(material, found, name, usd, volume, paid=bool(unpriced)) + _no_model(material, name)
+    return Choice(volume, name, usd, why, _hours(found[name], volume))
+
+
+def _ahead(material: Material, name: str) -> str:
+    """Why the one model that nothing is as good as is chosen."""
+    others = [other for other in ranked(material, trivial=False) if other != name]
+    untested = [other for other in others if pair(material, name, other) is None]
+    figure = f"({score(material, name).text()} on {material.primary})"
+    if untested:
+        return f"{name} has the best figure of the models {figure}, and was not tested against {listed(untested)}."
+    return f"{name} is better than every other model {figure}." if others else f"{name} is the only model that was scored {figure}."
 
 
 def _no_model(material: Material, name: str) -> str:
@@ -109,7 +136,9 @@ def _hours(one: SystemCost, volume: int) -> str:
     if hours is None:
         return ""
     busy = f", {hours / HOURS:.1f} machines at work all month" if hours > HOURS else ""
-    return f" It takes {number(hours, 1)} machine hours for {volume:,} answers{busy}; on a machine of one's own they are paid with nothing but time."
+    return (
+        f"{volume:,} answers take {one.system} {number(hours, 1)} machine hours{busy}; on a machine of one's own they are paid with nothing but time."
+    )
 
 
 def _cheaper(material: Material, found: Mapping[str, SystemCost], name: str, usd: float, volume: int, *, paid: bool) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ftlib.comparison.build import Comparison, build
+from ftlib.comparison.choice import paragraphs
 from ftlib.comparison.load import load_run
 from ftlib.comparison.markdown import grid, light, table
 from ftlib.comparison.table import Table, cell_text
@@ -33,7 +34,7 @@ def blocks(comparison: Comparison) -> dict[str, Callable[[], str]]:
         "results": lambda: narrow(summary_table(comparison), RESULT),
         "verdict": lambda: "\n".join(f"- {light(sentence)}" for sentence in comparison.verdict.sentences()),
         "headline": lambda: light(comparison.verdict.headline),
-        "choice": lambda: "\n".join(f"- {light(choice.sentence())}" for choice in comparison.verdict.choices),
+        "choice": lambda: "\n".join(f"- {light(said)}" for said in paragraphs(comparison.verdict.choices)),
         "setting": lambda: setting(comparison),
         "limits": lambda: "\n".join(f"- {light(limit)}" for limit in comparison.limits),
         "charts": lambda: "\n\n".join(f"![{light(name)}](images/{name}.png)" for name in ("differences", "cost_quality")),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftlib.comparison.load import Material
-from ftlib.comparison.table import Figure
+from ftlib.comparison.load import Material, label
+from ftlib.comparison.table import Figure, listed
 
 ALPHA = 0.05  # of Holm's corrected p: what ``*`` means everywhere
 
@@ -85,6 +85,20 @@ def ranked(material: Material, *, trivial: bool = True) -> list[str]:
     sign = -1 if better_is_higher(material) else 1
     names = [name for name in material.scored if trivial or material.state(name) != "trivial"]
     return sorted(names, key=lambda name: sign * material.systems[name]["metrics"][material.primary]["value"])
+
+
+def leading(material: Material, order: list[str], called: str = "the best system") -> str:
+    """Who leads, as a clause: one system only where a paired test tells it from every other of ``order`` (best figure first)."""
+    first, *rest = order
+    ties = [name for name in rest if tied(material, first, name)]
+    untested = [name for name in rest if tied(material, first, name) is None]
+    if ties:
+        clause = f"these {material.n} rows cannot tell {listed([label(name) for name in [first, *ties]])} apart"
+    elif untested:
+        clause = f"{label(first)} has the highest figure" if better_is_higher(material) else f"{label(first)} has the lowest figure"
+    else:
+        clause = f"{called} is {label(first)}" if rest else f"{label(first)} is the only one"
+    return clause + (f"; it was not tested against {listed([label(name) for name in untested])}" if untested and not ties else "")
 
 
 def metric_names(material: Material) -> list[str]:

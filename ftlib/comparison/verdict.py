@@ -7,6 +7,9 @@
    Where it holds none: do not fine-tune, the base is as good.
 4. Where tuned is better than its base, but something that needs no training (any base, few-shot, nearest, echo, constant) cannot be
    told apart from it or is better: do not fine-tune, that one is as good.
+5. Instead of any "do not fine-tune": too little training to tell, where there were fewer than 30 optimiser steps or half of the answers are
+   the base's word for word; instead of that of rule 3 also where the validation loss was still falling. Elsewhere a falling loss is added.
+6. A system is called the best only where a paired test tells it from every other one.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftlib.comparison.choice import Choice, worse_by
+from ftlib.comparison.choice import Choice, paragraphs, worse_by
+from ftlib.comparison.enough import still_falling, too_little
 from ftlib.comparison.load import TRIVIAL, Material, label
-from ftlib.comparison.pairs import better_is_higher, corrected, difference, pair, ranked, significant, unit_of
+from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, pair, ranked, significant, unit_of
 from ftlib.comparison.table import Figure, listed
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
@@ -24,7 +28,9 @@ RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a differe
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of one contestant: ``tune``, ``do not fine-tune``, ``too few items to tell``, ``refused``, ``failed``, ``not trained``."""
+    """What is said of one contestant: ``fine-tuning helps``, ``do not fine-tune``, ``too few items to tell``,
+    ``too little training to tell``, ``refused``, ``failed``, ``not scored``, ``not tested`` or ``not trained here``.
+    """
 
     contestant: str
     decision: str
@@ -46,7 +52,7 @@ class Verdict:
             self.headline,
             *(f"{f.contestant}: {f.decision}. {f.sentence}" for f in self.findings),
             *self.between,
-            *(choice.sentence() for choice in self.choices),
+            *paragraphs(self.choices),
         ]
 
 
@@ -90,30 +96,42 @@ def _finding(material: Material, name: str) -> Finding:
     row = pair(material, tuned, base)
     if row is None:
         return Finding(name, "not tested", f"{tuned} and {base} were not compared item by item.")
-    row = _oriented(material, row)
+    return _judged(material, name, _oriented(material, row))
+
+
+def _judged(material: Material, name: str, row: dict[str, Any]) -> Finding:
+    """What the tested difference to the own base says, where the training was long enough to say it."""
+    tuned, base = f"{name}.tuned", f"{name}.base"
     gain = Figure(row["difference"], low=row["low"], high=row["high"]).text()
     unit = f"{unit_of(material)} of {material.primary}".strip()
-    if significant(row) and row["difference"] < 0:
-        return Finding(
-            name,
-            "do not fine-tune",
-            f"Tuning made it worse by {worse_by(difference(material, tuned, base)).replace(' worse', '')} of {material.primary}.",
-        )
-    if not significant(row):
-        if row["high"] >= _relevant(material):
-            return Finding(
-                name,
-                "too few items to tell",
-                f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having{corrected(row)}.",
-            )
-        return Finding(name, "do not fine-tune", f"No gain over its base worth having: the difference is {gain} {unit}{corrected(row)}.")
+    sure, falling = significant(row), still_falling(material, name)
+    if sure and row["difference"] < 0:
+        worse = worse_by(difference(material, tuned, base)).replace(" worse", "")
+        return _against_tuning(material, name, f"Tuning made it worse by {worse} of {material.primary}.")
+    if not sure and row["high"] >= _relevant(material):
+        hardly = too_little(material, name)
+        more = f" Besides, {listed(hardly)}." if hardly else ""
+        why = f"The difference to its base is {gain} {unit} on {row['n']} items: it may be nothing, and it may be worth having{corrected(row)}."
+        return Finding(name, "too few items to tell", why + more)
+    if not sure:
+        why = f"No gain over its base worth having: the difference is {gain} {unit}{corrected(row)}."
+        return _against_tuning(material, name, why, enough=not falling)
     rivals = untrained_as_good(material, tuned)
     if rivals:
         worst = [f"{label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
-        return Finding(
-            name, "do not fine-tune", f"It beats its base by {gain} {unit}, but what needs no training does as well or better: {listed(worst)}."
-        )
+        why = f"It beats its base by {gain} {unit}, but what needs no training does as well or better: {listed(worst)}."
+        return _against_tuning(material, name, why)
     return Finding(name, "fine-tuning helps", f"Tuned beats its base by {gain} {unit}, and everything that needs no training.")
+
+
+def _against_tuning(material: Material, name: str, why: str, *, enough: bool = True) -> Finding:
+    """Do not fine-tune, unless too little was trained to say so; a loss that was still falling is told in either case."""
+    hardly, falling = too_little(material, name), still_falling(material, name)
+    if hardly or not enough:
+        reasons = listed([*hardly, *falling])
+        return Finding(name, "too little training to tell", f"{reasons[:1].upper()}{reasons[1:]}. {why}")
+    more = f" {falling[0][:1].upper()}{falling[0][1:]}: longer training might change this." if falling else ""
+    return Finding(name, "do not fine-tune", why + more)
 
 
 def untrained_as_good(material: Material, tuned: str) -> list[tuple[str, bool]]:
@@ -138,20 +156,24 @@ def _headline(material: Material, findings: list[Finding]) -> str:
         return "Nothing was scored, so nothing can be said."
     helped = [f.contestant for f in findings if f.decision == "fine-tuning helps"]
     if helped:
-        best = next((s for s in ranked(material, trivial=False) if s.removesuffix(".tuned") in helped), order[0])
-        return f"Fine-tuning is worth it for {listed(helped)}; the best of them is {best}."
+        names = [name for name in order if name.removesuffix(".tuned") in helped and material.state(name) == "tuned"]
+        return f"Fine-tuning is worth it for {listed(helped)}{'' if len(names) < 2 else '; ' + leading(material, names, 'the best of them')}."
     against = [f.contestant for f in findings if f.decision == "do not fine-tune"]
+    little = [f.contestant for f in findings if f.decision == "too little training to tell"]
     if against:
         best = order[0]
         owner = best.removesuffix(".tuned")
-        if material.state(best) == "tuned" and owner not in against:
-            return f"Do not fine-tune {listed(against)}; the best system is {best}, which was not trained here."
+        whom = f" {listed(against)}" if little else ""
+        if material.state(best) == "tuned" and owner not in [*against, *little]:
+            return f"Do not fine-tune {listed(against)}; {best}, which was not trained here, has the best figure."
         if material.state(best) == "tuned":
-            return f"Do not fine-tune: {best} has the best figure, but nothing shows that it is worth more than what needs no training."
-        return f"Do not fine-tune: the best system is {label(best)}."
+            return f"Do not fine-tune{whom}: {best} has the best figure, but nothing shows that it is worth more than what needs no training."
+        return f"Do not fine-tune{whom}: {leading(material, order)}."
+    if little:
+        return f"Too little training to tell whether fine-tuning helps: {listed(little)} hardly learned anything or had not learned to the end."
     if "too few items to tell" in decisions:
         return f"Too few items to tell: {material.n} items do not show whether fine-tuning helps."
-    return f"Nothing was tuned and tested; the best system is {label(order[0])}."
+    return f"Nothing was tuned and tested; {leading(material, order)}."
 
 
 def _between(material: Material) -> list[str]:

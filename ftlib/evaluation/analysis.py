@@ -97,8 +97,13 @@ def compare(a: str, b: str, metric: Metric, found: Mapping[tuple[str, str], Resa
 
 
 def pairs_of(systems: Sequence[str], trivial: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs that are tested: all but trivial against trivial."""
+    """The pairs that a model stands in: all but trivial against trivial."""
     return [(a, b) for a, b in itertools.combinations(systems, 2) if not (a in trivial and b in trivial)]
+
+
+def trivial_pairs(systems: Sequence[str], trivial: Sequence[str]) -> list[tuple[str, str]]:
+    """Trivial against trivial: a family of its own, so that it costs the pairs of models no power."""
+    return list(itertools.combinations([name for name in systems if name in trivial], 2))
 
 
 def all_pairs(pairs: Sequence[tuple[str, str]], metrics: Mapping[str, Metric], found: Mapping[tuple[str, str], Resampled]) -> list[dict[str, Any]]:

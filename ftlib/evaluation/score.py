@@ -83,12 +83,13 @@ def score(
     tested = analysis.pairs_of(list(answers), settings.trivial)
     _warn_of_few(len(tested), settings.resamples)
     pairs = analysis.all_pairs(tested, metrics, found)
+    among_trivial = analysis.all_pairs(analysis.trivial_pairs(list(answers), settings.trivial), metrics, found)
     summary = {
         "n": len(items),
         "primary": settings.primary,
         "settings": _stated(settings, metrics, labels),
         "systems": systems,
-        "pairs": pairs,
+        "pairs": pairs + among_trivial,
         "mcnemar": analysis.flag_tests(tested, flags, kinds),
         "smallest_difference": smallest(pairs, settings),
     }
@@ -115,7 +116,7 @@ def _stated(settings: Settings, metrics: Mapping[str, Metric], labels: np.ndarra
         "interval": "95 % percentile, paired bootstrap",
         "clusters": int(labels.max()) + 1,
         "cluster_threshold": THRESHOLD,
-        "holm_family": "all pairs shown, on one metric or flag",
+        "holm_family": "all pairs shown, on one metric or flag; pairs of trivial systems apart",
         "flag_limits": LIMITS,
     }
 

@@ -66,7 +66,7 @@ def training(name: str) -> dict[str, Any]:
             "step": step,
             "tokens": step * 800,
             "train": round(4.0 / (1 + step / 20) + 1, 4),
-            "valid": round(4.2 / (1 + step / 20) + 1.1, 4) if step % 20 == 0 else None,
+            "valid": round(4.2 / (1 + min(step, 80) / 20) + 1.1, 4) if step % 20 == 0 else None,
         }
         for step in range(5, 125, 5)
     ]

@@ -116,10 +116,11 @@ def test_a_primary_metric_that_is_not_measured_is_refused():
         score([Item("1", "a")], {"s": [Given("1", "a")]}, Settings(["rouge1"], "rougeL"))
 
 
-def test_trivial_systems_are_not_tested_against_each_other():
+def test_trivial_systems_are_tested_against_each_other_in_a_family_of_their_own():
     three = {"model": answers(["a"]), "echo": answers(["b"]), "constant": answers(["c"])}
     pairs = score(items(["a"]), three, Settings(["rougeL"], resamples=50, trivial=["echo", "constant"])).summary["pairs"]
-    assert [(row["a"], row["b"]) for row in pairs] == [("model", "echo"), ("model", "constant")]
+    assert [(row["a"], row["b"]) for row in pairs] == [("model", "echo"), ("model", "constant"), ("echo", "constant")]
+    assert pairs[2]["p_holm"] == pairs[2]["p"]
 
 
 def test_semantic_similarity_without_a_model_is_refused():
