@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,18 @@ def size(text: str) -> int | float:
     return float(text) if "." in text else int(text)
 
 
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A checked whole number, for ``type=``."""
+
+    def read(text: str) -> int:
+        number = int(text)
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{number} is not {f'between {least} and {most}' if most is not None else f'{least} or more'}")
+        return number
+
+    return read
+
+
 def _add(commands: Any, name: str, about: str, *examples: str) -> argparse.ArgumentParser:
     sub: argparse.ArgumentParser = commands.add_parser(
         name,
@@ -58,7 +70,7 @@ def _add(commands: Any, name: str, about: str, *examples: str) -> argparse.Argum
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--json", action="store_true", help="one JSON document on standard output; messages on standard error")
-    sub.add_argument("--quiet", action="store_true", help="no messages and no progress")
+    sub.add_argument("--quiet", action="store_true", help="no messages and no progress on standard error; the result is still printed")
     return sub
 
 
@@ -74,7 +86,7 @@ def _chain(commands: Any) -> None:
     sub.add_argument("--out", type=Path, help="the run folder (results/NAME by default)")
     _overrides(sub)
     sub.add_argument("--take-over", action="store_true", help="take the folder over from a machine that is gone")
-    sub.add_argument("--jobs", type=int, default=1, help="train so many contestants at once")
+    sub.add_argument("--jobs", type=whole(1), default=1, help="train so many contestants at once")
     sub.add_argument("--timeout", type=float, help="seconds a notebook cell may take before it counts as hung (no limit by default)")
     _add(commands, "doctor", "what will work on this machine", "doctor")
 
@@ -176,7 +188,7 @@ def _contestant(commands: Any) -> None:
     )
     sub.description = SANDBOX
     sub.add_argument("--host", default="127.0.0.1", help="a loopback address; another one only with a key of your own in FTLIB_SANDBOX_KEY")
-    sub.add_argument("--port", type=int, default=0, help="0, the default, takes a free one and prints it")
+    sub.add_argument("--port", type=whole(0, 65535), default=0, help="0, the default, takes a free one and prints it")
     sub.add_argument(
         "--fault",
         action="append",

@@ -19,7 +19,7 @@ from ftlib.errors import DataError, FtlibError, NotebookFailed
 from ftlib.execute import execute, up_to_date
 from ftlib.files import read_json
 from ftlib.plan import estimate_run, estimate_text
-from ftlib.preflight import preflight
+from ftlib.preflight import missing_keys, preflight
 from ftlib.profile import Profile, load_profile
 from ftlib.progress import relay
 from ftlib.runs import Run
@@ -110,9 +110,14 @@ def run_profile(
 def plan_text(run: Run) -> str:
     """What a batch is going to do: each notebook with why it is executed, or that there is nothing to do in it."""
     lines = [f"plan of {run.path}: {len(stages(run))} notebooks; time and money of the trainings are worked out once their files stand"]
+    known, changing = "up to date", False
     for stage in stages(run):
         need = why_needed(run, stage)
-        lines.append(f"  {stage.output:<40} {need or 'up to date'}")
+        changing = changing or need is not None
+        lines.append(f"  {stage.output:<40} {need or known}")
+        if changing and not stage.contestant:
+            known = "as far as is known now up to date; looked at again after those above"
+    lines += [f"  no key yet: {sentence}" for sentence in missing_keys(run.profile)]
     return "\n".join(lines)
 
 
@@ -191,6 +196,8 @@ def _stage(run: Run, stage: Stage, timeout: float | None) -> bool:
         from ftlib.training import failure_report
 
         failure_report(run, run.contestant(stage.contestant), "failed", str(failure))
+        log.info("%s: failed after %.0f s: %s", stage.output, time.monotonic() - started, failure)
+        return True
     log.info("%s: done in %.0f s", stage.output, time.monotonic() - started)
     return True
 

@@ -216,7 +216,11 @@ def _document(data: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = parser().parse_args(spread(sys.argv[1:] if argv is None else argv))
+    args, rest = parser().parse_known_args(spread(sys.argv[1:] if argv is None else argv))
+    if args.command == "ask" and args.text is None and len(rest) == 1 and not rest[0].startswith("-"):
+        args.text = rest.pop()  # a question after an option, which argparse leaves over
+    if rest:
+        parser().error(f"unrecognized arguments: {' '.join(rest)}")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

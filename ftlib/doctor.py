@@ -55,6 +55,10 @@ def examine() -> dict[str, Any]:
     if not found:
         unsloth = able["local training with Unsloth"]
         unsloth.update(works=False, remedy=unsloth["remedy"] or "needs an NVIDIA GPU; on Colab: Runtime, Change runtime type, T4")
+    keys = {name: bool(os.environ.get(name, "").strip()) for name in KEYS}
+    hosted = able["hosted training"]
+    if hosted["works"] and not any(there for name, there in keys.items() if name != "HF_TOKEN"):
+        hosted.update(works=False, remedy="no provider's key is in the environment; `provider: sandbox` needs none")
     hub = reaches("huggingface.co")
     able["models from the Hugging Face hub"] = {
         "works": hub,
@@ -67,7 +71,7 @@ def examine() -> dict[str, Any]:
         "machine": machine(),
         "gpus": found,
         "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
-        "keys": {name: bool(os.environ.get(name, "").strip()) for name in KEYS},
+        "keys": keys,
         "able": able,
     }
 

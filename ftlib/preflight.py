@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.errors import DataError
+from ftlib.errors import DataError, FtlibError
 from ftlib.profile import Profile, read_yaml
 
 
@@ -32,3 +32,18 @@ def preflight(profile: Profile) -> None:
     looks_like_path = source.startswith((".", "/", "~")) or "." in Path(source).name
     if source != "sample" and looks_like_path and not Path(source).expanduser().is_file():
         raise DataError(f"data.source {source} does not exist; give a file, a hub dataset id, or `sample`.")
+
+
+def missing_keys(profile: Profile) -> list[str]:
+    """A sentence for each provider of the profile whose key is not at hand; its contestants will stand as refused."""
+    from ftlib.training.hosted.keys import find_key
+    from ftlib.training.hosted.provider import load_provider
+
+    found: dict[str, str] = {}
+    for contestant in profile.contestants:
+        if contestant.provider and contestant.provider != "sandbox" and not contestant.recorded and contestant.provider not in found:
+            try:
+                find_key(load_provider(contestant.provider, profile.providers))
+            except FtlibError as error:
+                found[contestant.provider] = str(error)
+    return list(found.values())

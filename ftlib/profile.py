@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 import yaml
@@ -220,9 +220,9 @@ def is_file(name: str) -> bool:
 
 
 def nearest(word: str, choices: Sequence[str]) -> str:
-    """A tail for an error message: the nearest valid word, or all there are."""
+    """A tail for an error message: the nearest valid word, and all there are."""
     close = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f" (there are: {', '.join(choices)})"
+    return f" ({f'did you mean {close[0]!r}? ' if close else ''}there are: {', '.join(choices)})"
 
 
 def convert(value: Any, kind: type[T], where: str) -> T:
@@ -230,8 +230,7 @@ def convert(value: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(_numbers(value), kind)
     except msgspec.ValidationError as error:
-        sentence = _explain(str(error), kind)
-        raise ProfileError(f"{where}: {sentence}{'' if sentence.endswith('?') else '.'}") from None
+        raise ProfileError(f"{where}: {_explain(str(error), kind)}.") from None
 
 
 def _numbers(value: Any) -> Any:
@@ -254,27 +253,29 @@ def _explain(message: str, kind: type[Any]) -> str:
         inside = f"{place}." if place else ""
         return f"unknown key {inside}{unknown[1]}{nearest(unknown[1], _keys_at(kind, place))}"
     text = text.replace("`", "").replace("Object missing required field", "missing key")
-    for theirs, ours in (
-        ("array", "a list"),
-        ("object", "a mapping"),
-        ("str", "a text"),
-        ("int", "a whole number"),
-        ("float", "a number"),
-        ("bool", "true or false"),
-    ):
+    words = {"array": "a list", "object": "a mapping", "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    for theirs, ours in words.items():
         text = re.sub(rf"\b{theirs}\b", ours, text)
-    text = text.replace(" | ", " or ").replace(" or null", " or nothing")
+    text = text.replace(" | ", " or ").replace(" or null", " or nothing").replace("a whole number or a number", "a number")
+    if text.startswith("Invalid enum value"):
+        place, _, key = place.rpartition(".")
+        allowed = [str(word) for word in getattr(get_type_hints(_struct_at(kind, place))[key], "__args__", ())]
+        return f"{place}.{key}: {text[0].lower() + text[1:]} (there are: {', '.join(allowed)})"
     return f"{place}: {text[0].lower() + text[1:]}" if place else text[0].lower() + text[1:]
 
 
 def _keys_at(kind: Any, place: str) -> list[str]:
-    """The valid keys of the part of ``kind`` that a msgspec path such as ``contestants[...].lora`` names."""
+    return [f.name for f in msgspec.structs.fields(_struct_at(kind, place))]
+
+
+def _struct_at(kind: Any, place: str) -> Any:
+    """The part of ``kind`` that a msgspec path such as ``contestants[...].lora`` names."""
     for part in [p for p in re.sub(r"\[[^\]]*\]", "", place).split(".") if p]:
         hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
         inner = hints.get(part)
         candidates = [inner, *getattr(inner, "__args__", ())]
         kind = next((c for c in candidates if isinstance(c, type) and issubclass(c, msgspec.Struct)), kind)
-    return [f.name for f in msgspec.structs.fields(kind)]
+    return kind
 
 
 def load_profile(name: str | Path, overrides: Sequence[str] = ()) -> Profile:

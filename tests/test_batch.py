@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftlib import batch
-from ftlib.profile import load_profile
+from ftlib.profile import Profile, convert, load_profile
 from ftlib.runs import Run
 
 
@@ -25,3 +25,10 @@ def test_a_worker_that_was_interrupted_begins_no_other_stage(tmp_path: Path, mon
         with pytest.raises(KeyboardInterrupt):
             batch._in_child(run.path, output, None, 20)
     assert begun == ["03_train_local__tiny-llama.ipynb"]
+
+
+def test_the_plan_names_a_provider_whose_key_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    contestant = {"name": "gpt", "trainer": "hosted", "provider": "openai", "model": "gpt-4.1-mini"}
+    plan = batch.plan_text(Run.create(tmp_path / "run", convert({"name": "p", "contestants": [contestant]}, Profile, "p")))
+    assert "no key yet: There is no key for openai: set OPENAI_API_KEY" in plan

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ftlib.arguments import parser, spread
-from ftlib.cli import COMMANDS, main
+from ftlib.cli import COMMANDS, Outcome, main
+from ftlib.doctor import KEYS, examine
 
 
 def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +50,35 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in shown.err
     assert shown.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [(["sandbox", "--port", "99999"], "--port: 99999 is not between 0 and 65535"), (["run", "demo", "--jobs", "0"], "--jobs: 0 is not 1 or more")],
+)
+def test_a_number_out_of_range_is_refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_question_may_stand_after_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setitem(COMMANDS, "ask", lambda args: asked.append(args.text) or Outcome(None, ""))
+    for argv in (["ask", "r", "c", "--base", "Blue mug"], ["ask", "r", "c", "Blue mug", "--base"], ["ask", "r", "c"]):
+        assert main(argv) == 0
+    assert asked == ["Blue mug", "Blue mug", None]
+    with pytest.raises(SystemExit):
+        main(["ask", "r", "c", "--base", "Blue mug", "Red mug"])
+
+
+def test_doctor_counts_on_a_provider_only_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    assert "sandbox" in examine()["able"]["hosted training"]["remedy"]
+    monkeypatch.setenv("NEBIUS_API_KEY", "k")
+    assert examine()["able"]["hosted training"]["works"]
 
 
 def test_json_is_one_document_on_standard_output() -> None:

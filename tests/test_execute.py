@@ -106,7 +106,7 @@ def test_plain_papermill_with_a_misspelt_parameter_stops_at_the_first_step(tmp_p
     ]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode != 0
-    assert "unknown parameter PROFIL; did you mean 'PROFILE'?" in ended.stderr
+    assert "unknown parameter PROFIL (did you mean 'PROFILE'? there are: " in ended.stderr
     assert not (tmp_path / "run").exists()
 
 

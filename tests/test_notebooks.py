@@ -97,7 +97,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_unknown_and_ill_typed_parameters_are_named() -> None:
-    with pytest.raises(ProfileError, match="unknown parameter PROFIL; did you mean 'PROFILE'"):
+    with pytest.raises(ProfileError, match=r"unknown parameter PROFIL .did you mean 'PROFILE'"):
         check_parameters("00_quickstart", {"PROFIL": "demo"})
     with pytest.raises(ProfileError, match="parameter MINUTES is 'ten'; it takes float"):
         check_parameters("00_quickstart", {"MINUTES": "ten"})

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ftlib.errors import ProfileError
-from ftlib.profile import Profile, builtin_names, dump_profile, load_profile
+from ftlib.profile import Profile, builtin_names, convert, dump_profile, load_profile
 
 
 @pytest.mark.parametrize("name", builtin_names("profiles"))
@@ -20,11 +20,11 @@ def test_every_built_in_profile_loads_and_survives_being_written(name: str, tmp_
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.trian=5", r"unknown key data\.trian; did you mean 'train'"),
-        ("data.train=many", r"data\.train: expected a whole number"),
-        ("nmae=x", "unknown key nmae; did you mean 'name'"),
-        ("contestants.tiny-llama.lora.alhpa=3", r"lora\.alhpa; did you mean 'alpha'"),
-        ("contestants.tiny-lama.epochs=3", "no contestant 'tiny-lama'; did you mean 'tiny-llama'"),
+        ("data.trian=5", r"unknown key data\.trian .did you mean 'train'"),
+        ("data.train=many", r"data\.train: expected a number or nothing"),
+        ("nmae=x", "unknown key nmae .did you mean 'name'"),
+        ("contestants.tiny-llama.lora.alhpa=3", r"lora\.alhpa .did you mean 'alpha'"),
+        ("contestants.tiny-lama.epochs=3", "no contestant 'tiny-lama' .did you mean 'tiny-llama'"),
         ("contestants.tiny-llama.steps=3", "epochs and steps are both given; choose one"),
         ("contestants.tiny-llama.provider=openai", "provider belongs to trainer: hosted"),
         ("contestants.tiny-llama.batch=0", "batch is 0; it must be above 0"),
@@ -87,3 +87,10 @@ def test_systems_of_each_kind() -> None:
     demo = load_profile("demo")
     assert demo.contestants[0].systems() == ["tiny-llama.base", "tiny-llama.tuned"]
     assert isinstance(demo, Profile)
+
+
+def test_a_word_that_is_none_of_the_allowed_is_answered_with_all_of_them() -> None:
+    with pytest.raises(ProfileError, match=r"contestants\[0\]\.trainer: invalid enum value 'lokal' \(there are: local, hosted\)\.$"):
+        convert({"name": "p", "contestants": [{"name": "a", "trainer": "lokal", "model": "tiny-llama"}]}, Profile, "p.yaml")
+    with pytest.raises(ProfileError, match=r"did you mean 'demo'\? there are: .*seed\)\.$"):
+        load_profile("demoo")

@@ -52,7 +52,7 @@ def check_evaluation(evaluation: Evaluation) -> None:
     for kind, names, known in (("probes", evaluation.probes, PROBES), ("trivial", evaluation.trivial, NAMES)):
         for name in names:
             if name not in known:
-                raise ProfileError(f"evaluation.{kind}: there is no {name!r}{nearest(name, known)}; there are {', '.join(known)}.")
+                raise ProfileError(f"evaluation.{kind}: there is no {name!r}{nearest(name, known)}.")
     check_names(evaluation.metrics, evaluation.primary, embedded=evaluation.embedding is not None)
     for tokenizer in {ROUGES[name] for name in evaluation.metrics if name in ROUGES}:
         signature(tokenizer)

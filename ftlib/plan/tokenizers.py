@@ -118,7 +118,7 @@ def local_tokens(model: Model, *, revision: str | None = None, template: str = "
             _LOADED[key] = LocalTokens(model, revision=revision, template=template, download=download)
         return _LOADED[key]
     except LookupError as error:
-        log.info("the tokenizer of %s is not on this machine (%s)", model.name, error)
+        log.debug("the tokenizer of %s is not on this machine (%s)", model.name, error)
         return None
 
 

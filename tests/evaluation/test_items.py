@@ -57,10 +57,10 @@ def test_ids_must_match_one_to_one():
     ("evaluation", "said"),
     [
         ({"primary": "rougel"}, "'rougel' is not among the metrics"),
-        ({"metrics": ["rougeL", "chrff"]}, "no metric 'chrff'; did you mean 'chrf'"),
+        ({"metrics": ["rougeL", "chrff"]}, "no metric 'chrff' (did you mean 'chrf'"),
         ({"metrics": ["rougeL", "semantic"]}, "evaluation.embedding"),
-        ({"probes": ["retension"]}, "evaluation.probes: there is no 'retension'; did you mean 'retention'"),
-        ({"trivial": ["ecko"]}, "evaluation.trivial: there is no 'ecko'; did you mean 'echo'"),
+        ({"probes": ["retension"]}, "evaluation.probes: there is no 'retension' (did you mean 'retention'"),
+        ({"trivial": ["ecko"]}, "evaluation.trivial: there is no 'ecko' (did you mean 'echo'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_before_anything_is_trained(evaluation, said):

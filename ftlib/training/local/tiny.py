@@ -8,7 +8,10 @@ import re
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -75,6 +78,34 @@ def build_tiny(name: str) -> Path:
     if whole(target):
         return target
     remove_leftovers(home())
+    with _one_builder(home()):
+        if not whole(target):
+            _build(build, texts, target)
+    return target
+
+
+@contextmanager
+def _one_builder(folder: Path) -> Iterator[None]:
+    """Wait for another process that builds a model there: it takes minutes, and twice as many where two do it at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if find_spec("fcntl") is None:  # no file locks here: two may build, and the first to end is taken
+        yield
+        return
+    from ftlib.training.posix import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("another process builds a small model; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _build(build: Build, texts: list[str], target: Path) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
@@ -86,7 +117,6 @@ def build_tiny(name: str) -> Path:
             os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return target
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -179,7 +179,8 @@ class LocalTrainer:
         if key not in self._loaded:
             from ftlib.training.local.load import load
 
-            self._loaded[key] = load(other or self.source, self.tuning, revision=None if other else self.revision, adapter=self.adapter())
+            adapter = self.adapter()  # first: it takes long to get or build a model, and one that is not trained is known at once
+            self._loaded[key] = load(other or self.source, self.tuning, revision=None if other else self.revision, adapter=adapter)
         return self._loaded[key]
 
     def adapter(self) -> Path | None:
@@ -191,7 +192,9 @@ class LocalTrainer:
             raise TrainingFailed(f"{self.contestant.name} is not trained yet; `ftlib train` or notebook 03_train_local does it.")
         weights = folder / "adapter_model.safetensors"
         if not weights.exists() or sha256_file(weights) != read_json(report)["adapter_sha256"]:
-            raise TrainingFailed(f"{weights} is missing or not what training wrote; delete {report.name} and train again.")
+            raise TrainingFailed(
+                f"{weights} is missing or not what training wrote (a published run holds no weights); to train again, delete {report.name} first."
+            )
         return folder
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -43,6 +44,22 @@ def test_a_second_use_costs_nothing_and_a_damaged_one_is_built_anew(tmp_path: Pa
     assert len(built) == 2
     assert (folder / "model.safetensors").read_bytes() == weights, "the same build gives the same weights"
     assert [p.name for p in (tmp_path / "models").iterdir()] == [folder.name]
+
+
+def test_two_at_once_build_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLIB_HOME", str(tmp_path))
+    built: list[Path] = []
+    real = tiny.make
+
+    def make(build: tiny.Build, texts: list[str], out: Path) -> None:
+        built.append(out)
+        real(build, texts, out)
+
+    monkeypatch.setattr(tiny, "make", make)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (done.result() for done in [pool.submit(tiny.build_tiny, "tiny-micro") for _ in range(2)])
+    assert first == second
+    assert len(built) == 1
 
 
 def test_an_unknown_tiny_model_is_named() -> None:

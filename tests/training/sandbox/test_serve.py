@@ -131,7 +131,7 @@ def test_every_endpoint_of_a_fault_is_one_of_the_service(sandbox: Sandbox) -> No
     assert set(PLACES) == {"any"} | {part for _, _, name, _ in sandbox.api._routes for part in (name, name.partition(".")[0])}
 
 
-@pytest.mark.parametrize(("spec", "words"), [("500@chatt", "no endpoint chatt; did you mean 'chat'"), ("refusal@jobs", "happens at chat alone"),
+@pytest.mark.parametrize(("spec", "words"), [("500@chatt", "no endpoint chatt .did you mean 'chat'"), ("refusal@jobs", "happens at chat alone"),
                                              ("fail-queued@chat.x", "no endpoint")])  # fmt: skip
 def test_a_fault_that_could_never_happen_is_named(spec: str, words: str) -> None:
     with pytest.raises(ProfileError, match=words):
