@@ -26,6 +26,7 @@ WAITING = ("validating_files", "queued", "paused", "unknown")
 TOLD = ("model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "result_files", "hyperparameters", "error", "estimated_finish")
 TIMES = ("created_at", "finished_at", "estimated_finish")  # seconds since 1970, or not believed
 ROW_SHOWN = 100  # letters of a row's question; its end, where the title stands
+SILENCE_S = 300.0  # of a job that waits, before a line says that it still does; then twice as long, up to an hour
 PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
 
 
@@ -99,6 +100,7 @@ def farewell(path: Path) -> str:
 def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: Any) -> Json:
     job_id = str(record.content["id"])
     last, out_since = record.content.get("status"), None
+    spoke, silence = link.clock.now(), SILENCE_S
     while True:
         try:
             job = link.patiently("the state of the job", lambda: link.service.job(job_id), tries=3)
@@ -112,8 +114,12 @@ def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: An
         state = link.provider.state(job.get("status") if isinstance(job.get("status"), str) else None)
         record.update(job, state, link.clock.now())
         for event in _new_events(link, record):
+            spoke = link.clock.now()
             if progress_of([event]) is None:  # steps are the bar's to show
                 say(f"{_clock_time(event)}{event.get('message', '')}")
+        if state in WAITING and link.clock.now() - spoke >= silence:
+            spoke, silence = link.clock.now(), min(2 * silence, 3600.0)
+            say(f"still {state} after {(spoke - min(record.content['first_seen'].values())) / 60:.0f} minutes")
         _advance(progress, record)
         if state != last:
             log.debug("job %s: %s -> %s", job_id, last, state)
@@ -145,6 +151,8 @@ def _new_events(link: Link, record: JobFile) -> list[Json]:
 def _advance(progress: Any, record: JobFile) -> None:
     found = progress_of(record.content["events"])
     if found:
+        if progress.total is None:
+            progress.reset()  # what it waited in the queue says nothing about its steps
         progress.total = found[1]
         progress.update(found[0] - progress.n)
     finish = record.content.get("estimated_finish")
