@@ -17,11 +17,13 @@ else the machine does, and CPU seconds too.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -128,19 +130,38 @@ def apart(*arguments: str) -> Any:
     return json.loads(made.stdout.splitlines()[-1])
 
 
+def watch_memory(pid: int, found: list[float]) -> None:
+    """Append the memory of a process and its children together, ten times a second; what they share is counted once (proportional set size)."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        while root.status() != psutil.STATUS_ZOMBIE:
+            total = 0.0
+            for process in [root, *root.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+            found.append(total)
+            time.sleep(0.1)
+
+
 def measure(name: str, path: Path, scratch: Path) -> dict[str, Any]:
-    """Run one candidate in a process of its own: wall and CPU seconds, peak memory of its largest process, rows kept."""
+    """Run one candidate in a process of its own: wall and CPU seconds, peak memory of its largest process and of all together, rows."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         environment = {**os.environ, "FTLIB_QUIET": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
         started = time.perf_counter()
         child = subprocess.Popen([sys.executable, __file__, "--candidate", name, str(path), folder], stdout=subprocess.PIPE, env=environment)
         assert child.stdout is not None
+        together: list[float] = [0.0]
+        watch = threading.Thread(target=watch_memory, args=(child.pid, together), daemon=True)
+        watch.start()
         answer = json.loads(child.stdout.read().splitlines()[-1])
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - started
     peak = max(answer.pop("children_kb"), used.ru_maxrss)
     made = {"wall_s": round(wall, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2), "peak_mb": round(peak * 1024 / 1e6)}
+    made["peak_mb_together"] = round(max(together) / 1e6)
     return {**made, **answer, "load": [round(x, 1) for x in os.getloadavg()]}
 
 

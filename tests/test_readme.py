@@ -75,7 +75,7 @@ def test_the_profile_in_the_readme_is_one(tmp_path: Path) -> None:
     assert block
     path = tmp_path / "mine.yaml"
     path.write_text(block[1], "utf-8")
-    assert [c.name for c in load_profile(path).contestants] == ["llama-3b", "gpt", "five-shot"]
+    assert [c.name for c in load_profile(path).contestants] == ["small", "llama-3b", "gpt", "five-shot", "tuned-before", "theirs"]
 
 
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"])
