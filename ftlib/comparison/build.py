@@ -192,6 +192,15 @@ def provenance(material: Material) -> list[tuple[str, str]]:
     return facts
 
 
+def _setting(value: Any) -> str:
+    """A contestant's setting in words; how many answers a model gives at once is no part of how they are drawn."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    most = value.get("max_new_tokens")
+    length = "as many new tokens as the task says" if most is None else f"at most {most:,} new tokens"
+    return f"temperature {value.get('temperature', 0):g}, {length}"
+
+
 def limits(material: Material) -> list[str]:
     """What the figures cannot say."""
     said = [f"All systems answered the same {material.n} test rows; other rows may order them otherwise.", seed_note(material)]
@@ -212,7 +221,7 @@ def limits(material: Material) -> list[str]:
             "so every tuned system looks better than it is."
         )
     for key, values in ((material.summary.get("settings") or {}).get("differing") or {}).items():
-        each = "; ".join(f"{name} {value}" for name, value in values.items())
+        each = "; ".join(f"{name} {_setting(value)}" for name, value in values.items())
         said.append(f"The contestants differ in {key}, which a fair comparison would have equal: {each}.")
     if material.stopped:
         said.append(f"Not compared, because refused or failed: {', '.join(material.stopped)}.")

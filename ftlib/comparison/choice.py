@@ -17,6 +17,7 @@ SCENARIOS: list[tuple[str, float, float]] = [
     ("bills at half price", 1, 0.5),
     ("bills at double price", 1, 2),
 ]
+OWN = "On a machine of one's own they are paid with nothing but time."
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Choice:
     def said(self) -> str:
         """The system, its cost and why, without the volume."""
         money = "" if self.usd is None else f" ({self.usd:,.2f} USD in the first month, training included)"
-        return f"{self.system or 'none'}{money}. {self.why}" + (f" {self.time}" if self.time else "")
+        return f"{self.system or 'none'}{money}. {self.why}" + (f" {self.time} {OWN}" if self.time else "")
 
 
 def paragraphs(made: Sequence[Choice]) -> list[str]:
@@ -44,11 +45,11 @@ def paragraphs(made: Sequence[Choice]) -> list[str]:
     groups: dict[str, list[Choice]] = {}
     for choice in made:
         groups.setdefault(replace(choice, time="").said(), []).append(choice)
-    return [
-        f"At {listed([f'{choice.volume:,}' for choice in group])} answers a month: {text}"
-        + "".join(f" {choice.time}" for choice in group if choice.time)
-        for text, group in groups.items()
-    ]
+    said = []
+    for text, group in groups.items():
+        volumes, times = listed([f"{choice.volume:,}" for choice in group]), [choice.time for choice in group if choice.time]
+        said.append(f"At {volumes} answers a month: {' '.join([text, *times, *([OWN] if times else [])])}")
+    return said
 
 
 def as_good(material: Material) -> list[str]:
@@ -136,9 +137,7 @@ def _hours(one: SystemCost, volume: int) -> str:
     if hours is None:
         return ""
     busy = f", {hours / HOURS:.1f} machines at work all month" if hours > HOURS else ""
-    return (
-        f"{volume:,} answers take {one.system} {number(hours, 1)} machine hours{busy}; on a machine of one's own they are paid with nothing but time."
-    )
+    return f"{volume:,} answers take {one.system} {number(hours, 1)} machine hours{busy}."
 
 
 def _cheaper(material: Material, found: Mapping[str, SystemCost], name: str, usd: float, volume: int, *, paid: bool) -> str:

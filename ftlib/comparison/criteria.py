@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost, break_even, break_even_price
@@ -39,13 +40,13 @@ def precision(material: Material) -> Table:
     order = ranked(material)
     best = order[0] if order else None
     unit = unit_of(material)
-    others = metric_names(material)[1:]
+    others = [name for name in metric_names(material)[1:] if name != "bits_per_byte"]  # it has a column of its own
     columns = [
         SYSTEM,
         STATUS,
         Column("primary", material.primary, unit, "the declared primary metric, mean with 95 % interval"),
         Column("own_base", "against own base", unit, "tuned minus base on the same items; * where p is below 0.05 after Holm's correction"),
-        Column("best", "against the best", unit, f"minus {best}, the best of all; * as before"),
+        Column("best", "against the best", unit, f"minus {best}, which has the best figure of all; * as before"),
         Column("degenerate", "degenerate answers", "%", "share of answers with at least one flag of the Degenerate sheet"),
         Column("failed", "failed items", "", "scored as the profile declares, never dropped"),
         Column("judge", "judge", "%", "share of pairs won, where a judge was run"),
@@ -59,13 +60,14 @@ def precision(material: Material) -> Table:
         why = "no tuned state" if material.state(system) != "tuned" else "its base was not scored"
         row["own_base"] = difference(material, system, base, why="not scored" if system not in order else "this pair was not tested" if base else why)
         row["best"] = (
-            Figure(None, unit, na="it is the best")
+            Figure(None, unit, na="it has the best figure")
             if system == best
             else difference(material, system, best, why="not scored" if system not in order else "not tested")
         )
         row["degenerate"], row["failed"] = degenerate(material, system), known(data.get("failed"), "not scored", digits=0)
         row["judge"] = _judge(material, system)
-        row["bits"] = stored(data, "bits_per_byte", digits=3, why="not measured")
+        bits = score(material, system, "bits_per_byte")
+        row["bits"] = replace(bits, digits=3) if bits.known else stored(data, "bits_per_byte", digits=3, why="not measured")
         row |= {f"metric.{name}": score(material, system, name) for name in others}
         rows.append(row)
     return Table(

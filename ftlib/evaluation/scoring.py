@@ -211,8 +211,11 @@ def why_no_likelihood(run: Run, about: Mapping[str, Any]) -> str:
 
 def differing(run: Run) -> dict[str, Any]:
     """Declared settings in which contestants differ where a fair comparison would have them equal: task, decoding, engine."""
-    values = {
+    values: dict[str, dict[str, Any]] = {
         "task": {c.name: task_of(run, c).name for c in run.profile.contestants},
-        "decoding": {c.name: msgspec.to_builtins(c.decoding) for c in run.profile.contestants},
+        "decoding": {
+            c.name: {k: v for k, v in msgspec.to_builtins(c.decoding).items() if k != "batch"}  # answers at once: speed, not content
+            for c in run.profile.contestants
+        },
     }
     return {key: by_name for key, by_name in values.items() if len({str(value) for value in by_name.values()}) > 1}

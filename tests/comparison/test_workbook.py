@@ -15,6 +15,7 @@ import pytest
 
 from ftlib.comparison import compare_run, compare_runs
 from ftlib.comparison.build import build
+from ftlib.comparison.cost import break_even
 from ftlib.comparison.load import load_run
 from ftlib.comparison.workbook.cells import CUT, LIMIT, clean, utf16
 from ftlib.comparison.workbook.overview import SHEETS
@@ -96,12 +97,20 @@ def test_libreoffice_recalculates_to_the_same_values_and_follows_a_changed_price
     rows = rows_by(recalculated(made / "comparison.xlsx")["Cost"], "System")
     for name, one in costs.items():
         assert rows[name][9] == pytest.approx(one.total(1_000_000))
+    even = {(row[0], row[1]): row[2] for row in recalculated(made / "comparison.xlsx")["Cost"].values if {row[0], row[1]} <= set(costs)}
+    for (a, b), shown in even.items():
+        now = break_even(costs[a], costs[b])
+        assert shown == (pytest.approx(now.value) if now.known else f"n/a: {now.na}")
+    assert len(even) == 6
     changed = openpyxl.load_workbook(made / "comparison.xlsx")
     sheet = changed["Cost"]
+    sheet.cell(next(cell.row for cell in sheet["A"] if cell.value == "llama.base"), 4).value = None
     at = next(cell.row for cell in sheet["A"] if cell.value == "llama.tuned")
     sheet.cell(at, 4).value = 10.0  # price of a machine hour
     changed.save(tmp_path / "changed.xlsx")
-    rows = rows_by(recalculated(tmp_path / "changed.xlsx")["Cost"], "System")
+    recalculation = recalculated(tmp_path / "changed.xlsx")["Cost"]
+    assert any(row[0] == "llama.base" and str(row[2]).startswith("n/a: the cost of llama.base is not known") for row in recalculation.values)
+    rows = rows_by(recalculation, "System")
     tuned = costs["llama.tuned"]
     assert tuned.train_hours.value is not None
     assert tuned.seconds.value is not None

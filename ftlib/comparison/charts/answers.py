@@ -75,15 +75,16 @@ def _rate(material: Material, name: str, flag: str) -> float | None:
 
 
 def _finding(material: Material, order: list[str], names: list[str]) -> str:
-    worst: tuple[float, str, str] = (0.0, "", "")
-    for name in order:
-        if material.state(name) == "tuned":
-            worst = max([worst, *((rate, name, flag) for flag in names if (rate := _rate(material, name, flag)) is not None)])
-    return (
-        f"Most frequent defect of a tuned system: {worst[2].replace('_', ' ')}, {worst[0]:.0f} % of {worst[1]}"
-        if worst[1]
-        else "No tuned system gives degenerate answers"
-    )
+    """The finding: the most frequent defect of the tuned systems; of the other models, or of all, where none was tuned."""
+    kinds = {"tuned": "tuned system", "base": "untuned model", "trivial": "system without a model"}
+    state = next(state for state in kinds if any(material.state(name) == state for name in order))
+    found = [
+        (rate, name, flag) for name in order if material.state(name) == state for flag in names if (rate := _rate(material, name, flag)) is not None
+    ]
+    rate, name, flag = max(found, default=(0.0, "", ""))
+    if not rate:
+        return f"No {kinds[state]} gives an answer with one of the {len(names)} defects looked for"
+    return f"Most frequent defect of {'an' if state == 'base' else 'a'} {kinds[state]}: {flag.replace('_', ' ')}, {number(rate, 0)} % of {name}"
 
 
 def _heat(made_ax: tuple[object, object], values: list[list[float | None]], rows: list[str], columns: list[str]) -> None:
@@ -119,7 +120,7 @@ def flexibility_map(material: Material) -> Drawing | None:
             found = probe(material, name, key)
             shown = "n/a" if found.value is None else number(found.value, min(2, found.digits))
             ax.text(j, i, shown, ha="center", va="center", fontsize=9.5, color="black" if np.isnan(grid[i][j]) or grid[i][j] > 0.35 else "white")
-    many = sum(map(len, systems)) > 45  # characters that fit side by side
+    many = len(systems) * max(map(len, systems)) > 45  # characters that fit side by side
     ax.set_xticks(range(len(systems)), systems, rotation=25 if many else 0, ha="right" if many else "center")
     ax.set_yticks(range(len(rows)), [f"{PROBES[key].title} [{PROBES[key].unit}]{'' if PROBES[key].higher else ', lower is better'}" for key in rows])
     ax.grid(visible=False)
@@ -140,14 +141,15 @@ def _shades(values: list[float | None], *, higher: bool) -> list[float]:
 
 
 def _kept(material: Material, systems: list[str]) -> str:
-    """The finding: who lost most of what it could do before."""
-    changes = {name: found.value for name in systems if (found := change(material, name, "retention")).value is not None}
+    """The finding: who lost most of what it could do before, and whether a test says that it lost it by tuning."""
+    changes = {name: found for name in systems if (found := change(material, name, "retention")).value is not None}
     if not changes:
         return "What the models can do besides their task"
-    worst = min(changes, key=lambda name: changes[name] or 0.0)
-    lost = -(changes[worst] or 0.0)
-    return (
-        f"{worst} loses {lost:.0f} points of retention by tuning"
-        if lost >= 0.5
-        else "No tuned model carries out fewer other instructions than its base"
-    )
+    if not any(probe(material, name, "retention").value for name in systems):
+        return "No model carries out any of the other instructions, tuned or not, so nothing can be seen to be lost"
+    worst = min(changes, key=lambda name: changes[name].value or 0.0)
+    lost = -(changes[worst].value or 0.0)
+    if lost <= 0:
+        return "No tuned model carries out fewer other instructions than its base"
+    points = f"{number(lost, 0)} {'point' if number(lost, 0) == '1' else 'points'} of retention"
+    return f"{worst} loses {points} by tuning" if changes[worst].mark else f"{worst} has {points} less than its base, which may be chance"

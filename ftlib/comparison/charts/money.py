@@ -9,6 +9,7 @@ from ftlib.comparison.charts.style import GREY, MARKERS, colours, figure, log_ti
 from ftlib.comparison.cost import SystemCost, break_even
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import ranked, unit_of
+from ftlib.comparison.table import listed
 
 
 def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
@@ -98,11 +99,7 @@ def cumulative(material: Material, costs: dict[str, SystemCost]) -> Drawing | No
         ax.plot(x, y, "o", markersize=10, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.6)
         ax.annotate(f"{x:,.0f} answers\n{y:,.2f} USD", (x, y), xytext=(-10, 12), textcoords="offset points", ha="right", fontsize=9)
     _log_axes(ax, order, costs)
-    text = (
-        ("Costs cross: " + "; ".join(f"{label} at {x:,.0f} answers" for x, _, label in crossings))
-        if crossings
-        else f"{_cheapest(order, costs)} costs least at every number of answers"
-    )
+    text = ("Costs cross: " + "; ".join(f"{label} at {x:,.0f} answers" for x, _, label in crossings)) if crossings else _cheapest(order, costs)
     ax.legend(loc="lower right")
     title(made, text)
     return Drawing(
@@ -124,4 +121,9 @@ def _log_axes(ax: Any, order: list[str], costs: dict[str, SystemCost]) -> None:
 
 
 def _cheapest(order: list[str], costs: dict[str, SystemCost]) -> str:
-    return min(order, key=lambda name: costs[name].total(1e6) or 0.0)
+    """The finding where no two costs cross."""
+    totals = {name: costs[name].total(1e6) or 0.0 for name in order}
+    if len(order) == 1:
+        return f"{order[0]} and 1,000,000 answers cost {totals[order[0]]:,.2f} USD"
+    least = [name for name in order if totals[name] == min(totals.values())]
+    return f"{listed(least)} {'costs' if len(least) == 1 else 'cost'} least at every number of answers"

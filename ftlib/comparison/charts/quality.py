@@ -5,8 +5,8 @@ from __future__ import annotations
 from ftlib.comparison.charts.chart import Drawing
 from ftlib.comparison.charts.style import COLOURS, GREY, colours, figure, title
 from ftlib.comparison.load import Material
-from ftlib.comparison.pairs import pair, ranked, significant, unit_of
-from ftlib.comparison.table import listed
+from ftlib.comparison.pairs import better_is_higher, digits_of, pair, ranked, significant, unit_of
+from ftlib.comparison.table import listed, number
 
 
 def contrasts(material: Material) -> list[tuple[str, str]]:
@@ -47,7 +47,7 @@ def differences(material: Material) -> Drawing | None:
     ax.set_xlabel(f"difference in {material.primary} [{unit_of(material) or 'score'}]")
     ax.grid(axis="y", visible=False)
     own = [(a, b) for a, b in shown if material.base_of(a) == b]
-    beat = [a for a, b in own if (row := pair(material, a, b)) and significant(row) and row["difference"] > 0]
+    beat = [a for a, b in own if (row := pair(material, a, b)) and significant(row) and (row["difference"] > 0) == better_is_higher(material)]
     text = (
         f"{listed(beat)} {'beats its' if len(beat) == 1 else 'beat their'} base"
         if beat
@@ -90,8 +90,13 @@ def dumbbells(material: Material) -> Drawing | None:
     ax.set_xlabel(f"{material.primary} [{unit_of(material) or 'score'}]")
     made.legend(loc="outside lower center", ncols=5, fontsize=9)
     gains = {name: value(name) - value(base) for name in tuned if (base := material.base_of(name))}
-    most = max(gains, key=lambda name: gains[name])
-    text = f"{most.removesuffix('.tuned')} changes most by tuning: {gains[most]:+.1f} {unit_of(material)} of {material.primary}".replace("  ", " ")
+    most = max(gains, key=lambda name: abs(gains[name]))
+    digits, what = digits_of(material), f"{unit_of(material)} of {material.primary}".strip()
+    text = (
+        f"{most.removesuffix('.tuned')} changes most by tuning: {gains[most]:+.{digits}f} {what}"
+        if any(number(gain, digits).strip("-0.") for gain in gains.values())
+        else f"Tuning changes {material.primary} of {listed([name.removesuffix('.tuned') for name in gains])} by nothing"
+    )
     title(made, text)
     return Drawing(made, text, "Hollow before, filled after tuning; the vertical lines are systems that need no model at all.")
 
@@ -121,8 +126,13 @@ def item_differences(material: Material) -> Drawing | None:
     ax.set_xlabel(f"tuned minus base on one item, {material.primary} [{unit_of(material) or 'score'}]")
     ax.set_ylabel("items at or below [%]")
     ax.legend(loc="lower right")
-    shares = {name: 100 * float((v < 0).mean()) for name, v in spread.items()}
-    text = "Tuning makes some answers worse: " + ", ".join(f"{share:.0f} % for {name.removesuffix('.tuned')}" for name, share in shares.items())
+    shares = {name: 100 * float((v < 0 if better_is_higher(material) else v > 0).mean()) for name, v in spread.items()}
+    worse = {name.removesuffix(".tuned"): share for name, share in shares.items() if share}
+    text = (
+        "Tuning makes some answers worse: " + ", ".join(f"{number(share, 0)} % for {name}" for name, share in worse.items())
+        if worse
+        else f"Tuning makes no answer worse in {material.primary}"
+    )
     title(made, text)
     return Drawing(
         made, text, "The height of a line over 0 is the share of items that tuning made worse or left alike; a line further right gains more."

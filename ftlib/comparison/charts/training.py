@@ -5,6 +5,7 @@ from __future__ import annotations
 from ftlib.comparison.charts.chart import Drawing
 from ftlib.comparison.charts.style import MARKERS, colours, figure, title
 from ftlib.comparison.criteria import training as training_table
+from ftlib.comparison.enough import course, valid_losses
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import unit_of
 from ftlib.comparison.table import Figure, listed
@@ -66,7 +67,6 @@ def learning_curves(material: Material) -> Drawing | None:
         return None
     by = "tokens" if all(point.get("tokens") is not None for points in curves.values() for point in points) else "step"
     made, ax = figure(4.0)
-    ends: dict[str, tuple[float, float]] = {}
     for name, colour in colours(list(curves)).items():
         for key, style, marker in (("train", "-", None), ("valid", "--", "o")):
             points = [(point[by], point[key]) for point in curves[name] if point.get(key) is not None]
@@ -81,19 +81,22 @@ def learning_curves(material: Material) -> Drawing | None:
                     linewidth=1.8,
                     label=f"{name}, {'training' if key == 'train' else 'validation'}",
                 )
-            if key == "valid" and len(points) > 1:
-                ends[name] = (min(y for _, y in points), points[-1][1])
     ax.set_xlabel("tokens seen" if by == "tokens" else "step")
     ax.set_ylabel("loss [nats a token]")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     made.legend(loc="outside lower center", ncols=2, fontsize=9)
-    over = [name for name, (best, last) in ends.items() if last > best * 1.02]
-    text = (
-        f"Validation loss of {', '.join(over)} rises at the end: shorter training would do"
-        if over
-        else "Validation loss was still falling or level at the end"
-        if ends
-        else "Training loss; no validation loss was recorded"
-    )
+    text = _ends(material, list(curves))
     title(made, text)
     return Drawing(made, text, "Losses of models with different tokenizers do not compare with each other; the shape of each line does.")
+
+
+def _ends(material: Material, names: list[str]) -> str:
+    """The finding: which validation losses rise, fall or lie level at the end."""
+    courses = {name: course(material.trainings[name]) for name in names}
+    endings = {"rising": "rises at the end: shorter training would do", "falling": "was still falling at the end", "level": "is level at the end"}
+    said = [f"of {listed(found)} {end}" for kind, end in endings.items() if (found := [name for name, ended in courses.items() if ended == kind])]
+    if said:
+        return f"Validation loss {'; '.join(said)}"
+    if any(valid_losses(material.trainings[name]) for name in names):
+        return "Training loss; the validation loss was looked at only once"
+    return "Training loss; no validation loss was recorded"

@@ -122,14 +122,26 @@ def _break_even(page: Sheet, costs: dict[str, SystemCost], rows: dict[str, int])
             fa, fb, va, vb = name(rows[a], TRAIN), name(rows[b], TRAIN), name(rows[a], PER_1000), name(rows[b], PER_1000)
             page.text(page.row, 0, a)
             page.text(page.row, 1, b)
-            crossing = f"({fb}-{fa})/({va}-{vb})*1000"
-            formula = f'IFERROR(IF({crossing}>0,{crossing},"never"),IF(AND(ISNUMBER({va}),ISNUMBER({vb})),"never","n/a"))'
             now = break_even(costs[a], costs[b])
-            unknown = any(costs[s].fixed.value is None or costs[s].per_1000.value is None for s in (a, b))
-            page.sheet.write_formula(
-                page.row, 2, f"={formula}", page.formats["count"], now.value if now.value is not None else "n/a" if unknown else "never"
-            )
+            said = now.value if now.value is not None else f"n/a: {now.na}"
+            page.sheet.write_formula(page.row, 2, f"={_crossing(costs[a], costs[b], fa, fb, va, vb)}", page.formats["count"], said)
             page.row += 1
+
+
+def _crossing(a: SystemCost, b: SystemCost, fa: str, fb: str, va: str, vb: str) -> str:
+    """The formula of a break-even: the number, or the words of the page where there is none."""
+
+    def words(text: str) -> str:
+        return '"' + text[:250].replace('"', '""') + '"'  # a text in a formula holds 255 characters
+
+    unknown_a, unknown_b = (words(f"n/a: the cost of {s.system} is not known: {s.fixed.na or s.per_1000.na or 'see the row'}") for s in (a, b))
+    never_a, never_b = (words(f"n/a: {s.system} is cheaper at every number") for s in (a, b))
+    cheaper = f"IF(OR({fa}<{fb},AND({fa}={fb},{va}<{vb})),{never_a},{never_b})"
+    crossing = f"({fb}-{fa})/({va}-{vb})*1000"
+    known = (
+        f"IF(AND({fa}={fb},{va}={vb}),{words('n/a: both cost the same for an answer')},IF({va}={vb},{cheaper},IF({crossing}>0,{crossing},{cheaper})))"
+    )
+    return f"IF(AND(ISNUMBER({fa}),ISNUMBER({va})),IF(AND(ISNUMBER({fb}),ISNUMBER({vb})),{known},{unknown_b}),{unknown_a})"
 
 
 def _chart(book: Any, page: Sheet, costs: dict[str, SystemCost], rows: dict[str, int]) -> None:

@@ -102,14 +102,10 @@ def summary_table(comparison: Comparison) -> Table:
     rows = []
     for system in by["precision"]:
         row: dict[str, Cell] = {"system": system, "status": by["precision"][system]["status"]}
-        trivial = comparison.material.state(system) == "trivial"
-        missing = Figure(
-            None, na="no model" if trivial else "nothing is trained" if comparison.material.state(system) == "base" else "see its status"
-        )
         contestant = comparison.material.contestant_of(system) if comparison.material.state(system) == "tuned" else None
         for key, names in wanted.items():
             source = by[key].get((contestant or "") if key == "training" else system, {})
-            row |= {name: source.get(name, missing) for name in names}
+            row |= {name: source.get(name, Figure(None, na=_why_missing(comparison, system, key))) for name in names}
         rows.append(row)
     table = Table(
         "summary",
@@ -119,3 +115,13 @@ def summary_table(comparison: Comparison) -> Table:
         rows,
     )
     return table
+
+
+def _why_missing(comparison: Comparison, system: str, key: str) -> str:
+    """Why a system has no figure of a criterion at all."""
+    state = comparison.material.state(system)
+    if state == "trivial":
+        return "no model"
+    if key == "training" and state == "base":
+        return "nothing is trained"
+    return "not recorded" if system in comparison.material.scored else "see its status"
