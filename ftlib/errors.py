@@ -59,7 +59,7 @@ _REMEDIES = {
     errno.EIO: "bring the disk back (is it still mounted?)",
     errno.ENOTCONN: "bring the disk back (is it still mounted?)",
     errno.ESTALE: "bring the disk back (is it still mounted?)",
-    errno.ENOENT: "bring the folder back (is the disk still mounted?)",
+    errno.ENOENT: "see that the path is right, or bring the folder back (is the disk still mounted?),",
     errno.ENAMETOOLONG: "give a shorter name",
 }
 

@@ -14,6 +14,7 @@ def preflight(profile: Profile) -> None:
     from ftlib.catalogue.prices import read_prices
     from ftlib.evaluation.questions import check_evaluation
     from ftlib.formatting.task import load_task
+    from ftlib.training.hosted.provider import load_provider
 
     check_evaluation(profile.evaluation)
     for recipe in profile.recipes():
@@ -26,6 +27,8 @@ def preflight(profile: Profile) -> None:
             load_task(contestant.task)
         if contestant.model:
             find_model(contestant.model, profile.models)
+        if contestant.provider:
+            load_provider(contestant.provider, profile.providers)
         if contestant.recorded and not Path(contestant.recorded).is_file():
             raise DataError(f"Contestant {contestant.name}: recorded answers {contestant.recorded} do not exist.")
     source = profile.data.source

@@ -31,6 +31,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         (["run", "demo", "--set", "task=descirbe"], "did you mean 'describe'"),
         (["run", "demo", "--set", "contestants.tiny-llama.model=tiny-lama"], "tiny-lama"),
         (["run", "demo", "--set", "contestants=[]"], "has no contestants"),
+        (["run", "demo", "--set", "contestants.tiny-hosted.provider=opnai"], "did you mean 'openai'"),
         (["curate", "none.jsonl", "--out", "out"], "none.jsonl"),
         (["leaks", "none.jsonl", "none2.jsonl"], "none.jsonl"),
         (["check", "none.jsonl", "--for", "openai"], "none.jsonl"),
