@@ -108,7 +108,7 @@ def _curation(commands: Any) -> None:
     sub.add_argument("--limit", type=int, help="read at most so many rows")
     _fields(sub)
     sub.add_argument("--max-bad-share", type=float, default=0.01, help="stop when more than this share of rows is unreadable")
-    sub.add_argument("--rejected", action="store_true", help="write every rejected and every dropped row to rejected.jsonl, with its reason")
+    sub.add_argument("--rejected", action="store_true", help="write every rejected and every dropped row to rejected.jsonl, whole, with its reason")
     sub.add_argument("--overview", choices=["file", "kept"], default="file", help="tokens.json counts the whole file, or the kept rows only (faster)")
     sub = _add(commands, "leaks", "exact and near duplicates between files of any of our formats", "leaks curated/train.jsonl curated/test.jsonl")
     sub.add_argument("files", nargs="+", type=Path)

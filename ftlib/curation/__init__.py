@@ -38,7 +38,8 @@ def curate(
         limit: read at most so many rows.
         id_field, title_field, content_field: the source's names for them.
         max_bad_share: more unreadable rows than this share are an error.
-        keep_rejected: write every unreadable row to ``rejected.jsonl``, not only the first, and the id of every row that a step dropped.
+        keep_rejected: write every unreadable row to ``rejected.jsonl``, not only the first, and every row that a step
+            dropped, whole, with the id of the row that it is like where it was dropped as a duplicate.
         overview: count the tokens of the whole ``file`` for tokens.json, or only of the rows ``kept``, which is faster.
 
     Returns the funnel. Raises DataError or ProfileError; nothing is written then.

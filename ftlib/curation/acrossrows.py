@@ -12,30 +12,37 @@ from ftlib.curation.spool import Spool
 from ftlib.errors import ProfileError
 
 
-def streaming_step(step: r.Step) -> Callable[[list[Record]], list[Record]] | None:
-    """The function of a step that keeps 8 bytes a row and needs no second look; None for the others."""
+def streaming_step(step: r.Step, *, named: bool = False) -> Callable[[list[Record]], list[Record]] | None:
+    """The function of a step that keeps 8 bytes a row (with ``named`` its id, too) and needs no second look; None for the others."""
     if isinstance(step, r.Deduplicate) and step.by != "near":
-        return first_of_equals(with_title=step.by == "pair")
+        return FirstOfEquals(with_title=step.by == "pair", named=named)
     if isinstance(step, r.Sample) and step.method == "first" and not r.is_share(step.size):
         return first_rows(int(step.size))
     return None
 
 
-def first_of_equals(*, with_title: bool) -> Callable[[list[Record]], list[Record]]:
-    """Keep a row whose content (and title) was not seen before, to the letter."""
-    seen: set[bytes] = set()
+class FirstOfEquals:
+    """Keeps a row whose content (and title) was not seen before, to the letter. ``like``: the first ones of those last dropped, by id."""
 
-    def keep(rows: list[Record]) -> list[Record]:
-        kept = []
+    def __init__(self, *, with_title: bool, named: bool) -> None:
+        self._with_title, self._seen = with_title, set[bytes]()
+        self._ids: dict[bytes, str] | None = {} if named else None
+        self.like: list[str] = []
+
+    def __call__(self, rows: list[Record]) -> list[Record]:
+        """The rows that come for the first time."""
+        kept, self.like = [], []
         for row in rows:
-            text = f"{len(row.title)}\n{row.title}{row.content}" if with_title else row.content
+            text = f"{len(row.title)}\n{row.title}{row.content}" if self._with_title else row.content
             key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-            if key not in seen:
-                seen.add(key)
+            if key not in self._seen:
+                self._seen.add(key)
                 kept.append(row)
+                if self._ids is not None:
+                    self._ids[key] = row.id
+            elif self._ids is not None:
+                self.like.append(self._ids[key])
         return kept
-
-    return keep
 
 
 def first_rows(size: int) -> Callable[[list[Record]], list[Record]]:
@@ -51,30 +58,34 @@ def first_rows(size: int) -> Callable[[list[Record]], list[Record]]:
     return keep
 
 
-def mark(step: r.Step, spool: Spool, seed: int) -> Any:
-    """Which rows of a spool a step keeps: a numpy array of bool, never true where ``spool.alive`` is not."""
+def mark(step: r.Step, spool: Spool, seed: int) -> tuple[Any, dict[int, int]]:
+    """Which rows of a spool a step keeps, as a numpy array of bool, never true where ``spool.alive`` is not; dropped row -> the row it is like."""
     if isinstance(step, r.Deduplicate):
         return _without_near(spool, step.threshold)
     if isinstance(step, r.Sample):
-        return _sampled(spool, step, seed)
+        return _sampled(spool, step, seed), {}
     raise ProfileError(f"{r.NAMES[type(step)]} cannot stand here.")
 
 
-def _without_near(spool: Spool, threshold: float) -> Any:
+def _without_near(spool: Spool, threshold: float) -> tuple[Any, dict[int, int]]:
     """Drop a row that is near a row before it that was kept, so that no two kept rows are near."""
     from ftlib.curation.near import equal_edges
 
     kept = spool.alive.copy()
+    like: dict[int, int] = {}
     earlier: dict[int, list[int]] = {}
     for a, b, _ in near_among(spool, threshold):
         earlier.setdefault(b, []).append(a)
     for b in sorted(earlier):
-        kept[b] = kept[b] and not any(kept[a] for a in earlier[b])
+        first = next((a for a in earlier[b] if kept[a]), None)
+        if kept[b] and first is not None:
+            kept[b], like[b] = False, first
     # equal but for case and punctuation: near, and never a pair of near_pairs
     for a, b in equal_edges(spool.features.contents, spool.alive).tolist():
-        kept[b] = False if spool.alive[a] else kept[b]
+        if spool.alive[a] and kept[b]:
+            kept[b], like[b] = False, like.get(a, a)
     spool.apart = threshold
-    return kept
+    return kept, like
 
 
 def near_among(spool: Spool, threshold: float) -> list[tuple[int, int, float]]:

@@ -64,7 +64,7 @@ class Exclusion:
         gone = (before & ~spool.alive).nonzero()[0]
         dropped = [example(spool.row(int(i))) for i in gone[:EXAMPLES]]
         rows_in, rows_out = int(before.sum()), int(spool.alive.sum())
-        return {"name": self.name, "params": {"rows": len(self.titles)}, "rows_in": rows_in, "rows_out": rows_out, "dropped": dropped}
+        return {"name": self.name, "params": {"rows": len(self.titles)}, "rows_in": rows_in, "rows_out": rows_out, "changed": 0, "dropped": dropped}
 
     def _clear(self, spool: Spool) -> None:
         places, count, content = np.flatnonzero(spool.alive), len(self.titles), spool.content()

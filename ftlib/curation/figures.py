@@ -24,6 +24,7 @@ def funnel_figure(funnel: dict[str, Any]) -> Any:
     figure = _figure(1.3 + 0.34 * len(labels))
     axes = figure.subplots()
     top = max(1, funnel["rows_read"])
+    changed = [0] * (len(labels) - len(steps)) + [step.get("changed", 0) for step in steps]
     for at, (rows_in, rows_out) in enumerate(zip(before, left, strict=True)):
         last = at == len(labels) - 1 and steps and steps[-1]["name"] == "split"
         axes.barh(at, rows_in, color=PALE, height=0.72)
@@ -35,7 +36,8 @@ def funnel_figure(funnel: dict[str, Any]) -> Any:
         else:
             axes.barh(at, rows_out, color=BLUE if rows_in == rows_out else GREEN, height=0.72)
         dropped = f"   −{rows_in - rows_out:,}{' not used' if last else ''}" if rows_in > rows_out else ""
-        axes.text(rows_in + top * 0.01, at, f"{rows_out:,}{dropped}", va="center", fontsize=9)
+        other = f"   {changed[at]:,} changed" if changed[at] else ""
+        axes.text(rows_in + top * 0.01, at, f"{rows_out:,}{dropped}{other}", va="center", fontsize=9)
     axes.set_yticks(range(len(labels)), ["\n".join(textwrap.wrap(label, 34)) for label in labels], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, top * 1.22)

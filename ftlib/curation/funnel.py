@@ -28,49 +28,58 @@ class StepCount:
     params: dict[str, Any]
     rows_in: int = 0
     rows_out: int = 0
+    changed: int = 0  # rows that have another text after it
     dropped: list[dict[str, str]] = field(default_factory=list)
     label: str = ""  # the name, with a number where an earlier step has it too
-    ids: list[str] | None = None  # of all rows dropped since a log took them; None where nobody asks for them
+    gone: list[dict[str, str]] | None = None  # all rows dropped since a log took them; None where nobody asks for them
 
     def empty(self) -> StepCount:
         """The same step, nothing counted yet."""
-        return StepCount(self.name, self.params, label=self.label, ids=None if self.ids is None else [])
+        return StepCount(self.name, self.params, label=self.label, gone=None if self.gone is None else [])
 
-    def add(self, before: list[Record], after: list[Record]) -> None:
-        """Count a batch and keep its first dropped rows as examples."""
+    def add(self, before: list[Record], after: list[Record], like: Iterable[str] = ()) -> None:
+        """Count a batch and keep its first dropped rows as examples; ``like``: the id of the row that each of them repeats, where that is known."""
         self.rows_in += len(before)
         self.rows_out += len(after)
-        if len(after) < len(before) and (len(self.dropped) < EXAMPLES or self.ids is not None):
+        if len(after) < len(before) and (len(self.dropped) < EXAMPLES or self.gone is not None):
             kept = iter(after)  # in the order of before, so that the first ones dropped are soon found
-            following = next(kept, None)
+            following, matched = next(kept, None), iter(like)
             for row in before:
                 if row is following:
                     following = next(kept, None)
                     continue
+                name = next(matched, None)
                 if len(self.dropped) < EXAMPLES:
-                    self.dropped.append(example(row))
-                elif self.ids is None:
+                    self.dropped.append(example(row, name))
+                elif self.gone is None:
                     break
-                if self.ids is not None:
-                    self.ids.append(row.id)
+                if self.gone is not None:
+                    self.gone.append(whole(row, name))
 
     def merge(self, other: StepCount) -> None:
         """Add what the same step did to a later batch."""
         self.rows_in += other.rows_in
         self.rows_out += other.rows_out
+        self.changed += other.changed
         self.dropped += other.dropped[: EXAMPLES - len(self.dropped)]
-        if self.ids is not None and other.ids is not None:
-            self.ids += other.ids
+        if self.gone is not None and other.gone is not None:
+            self.gone += other.gone
 
     def plain(self) -> dict[str, Any]:
         """As it stands in funnel.json."""
-        return {"name": self.name, "params": self.params, "rows_in": self.rows_in, "rows_out": self.rows_out, "dropped": self.dropped}
+        rows = {"rows_in": self.rows_in, "rows_out": self.rows_out, "changed": self.changed}
+        return {"name": self.name, "params": self.params, **rows, "dropped": self.dropped}
 
 
-def example(row: Record) -> dict[str, str]:
-    """A row as an example, a long content cut."""
+def example(row: Record, like: str | None = None) -> dict[str, str]:
+    """A dropped row as an example, a long content cut, with the id of the row that it is like, where that is known."""
     content = row.content if len(row.content) <= SHOWN else row.content[:SHOWN] + "…"
-    return {"id": row.id, "title": row.title[:SHOWN], "content": content}
+    return {**whole(row, like), "title": row.title[:SHOWN], "content": content}
+
+
+def whole(row: Record, like: str | None = None) -> dict[str, str]:
+    """A dropped row, with the id of the row that it is like, where that is known."""
+    return {"id": row.id, **({} if like is None else {"like": like}), "title": row.title, "content": row.content}
 
 
 class RejectedLog:
@@ -85,17 +94,17 @@ class RejectedLog:
         """Rows that could not be read."""
         self._file.writelines(f"{dump_line(rejected_row(row))}\n".encode() for row in rows)
 
-    def dropped(self, label: str, ids: Iterable[str]) -> None:
+    def dropped(self, label: str, rows: Iterable[dict[str, str]]) -> None:
         """Rows that a step dropped."""
         reason = f"step: {label}"
-        self._file.writelines(f"{dump_line({'id': identity, 'reason': reason})}\n".encode() for identity in ids)
+        self._file.writelines(f"{dump_line({'id': row['id'], 'reason': reason, **row})}\n".encode() for row in rows)
 
     def take(self, counts: Sequence[StepCount]) -> None:
         """The rows that steps dropped since this was last called."""
         for count in counts:
-            if count.ids:
-                self.dropped(count.label, count.ids)
-                count.ids.clear()
+            if count.gone:
+                self.dropped(count.label, count.gone)
+                count.gone.clear()
 
     def write(self, path: Path) -> None:
         """Write all of it to ``path``, where there is any, and give the disk space back."""
@@ -157,7 +166,9 @@ def funnel_text(funnel: dict[str, Any]) -> str:
     lines += [f"  rejected: {reason:<16}{-count:>12,}" for reason, count in funnel["rejected"].items()]
     for step in funnel["steps"]:
         dropped = step["rows_out"] - step["rows_in"]
-        lines.append(f"{describe(step):<28}{step['rows_out']:>12,}{f'{dropped:,}' if dropped else '':>12}")
+        notes = [f"{step['changed']:,} row{'' if step['changed'] == 1 else 's'} changed"] * bool(step.get("changed"))
+        notes += ["no side has room for them"] * bool(dropped and step["name"] == "split")
+        lines.append(f"{describe(step):<28}{step['rows_out']:>12,}{f'{dropped:,}' if dropped else '':>12}  {'; '.join(notes)}".rstrip())
         lines += [f"      {_one_line(row)}" for row in step["dropped"][:EXAMPLES]]
     splits = funnel["splits"]
     lines.append("  ".join(f"{side} {rows:,}" for side, rows in splits.items()))
@@ -168,9 +179,10 @@ def funnel_text(funnel: dict[str, Any]) -> str:
 
 
 def _one_line(row: dict[str, str]) -> str:
-    """An example as its title, or its id where it has none, short and harmless on a terminal."""
+    """An example as its title, or its id where it has none, short and harmless on a terminal; what is missing, or what it is like."""
     text = printable(" ".join(row["title"].split())) or f"(no title) {printable(' '.join(row['id'].split()))}"
-    return text if len(text) <= PRINTED else text[: PRINTED - 1] + "…"
+    notes = [" (no content)"] * (not row["content"].strip()) + [f" (like row {printable(row.get('like', ''))[:PRINTED]})"] * ("like" in row)
+    return (text if len(text) <= PRINTED else text[: PRINTED - 1] + "…") + "".join(notes)
 
 
 def describe(step: dict[str, Any]) -> str:

@@ -11,11 +11,10 @@ import msgspec
 
 from ftlib.curation import recipe as r
 from ftlib.curation.acrossrows import mark, streaming_step
-from ftlib.curation.funnel import EXAMPLES, RejectedLog, Rejections, StepCount, example, labels
+from ftlib.curation.funnel import EXAMPLES, RejectedLog, Rejections, StepCount, example, labels, whole
 from ftlib.curation.overview import Overview, tally
 from ftlib.curation.parallel import cores
-from ftlib.curation.reading import Filter, RowWork, read_and_work
-from ftlib.curation.records import Record
+from ftlib.curation.reading import Filter, RowWork, apply, read_and_work
 from ftlib.curation.rowsteps import row_step
 from ftlib.curation.source import Source
 from ftlib.curation.spool import Spool
@@ -57,7 +56,7 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     """
     tokens = counter(encoding_of(recipe), job.fast)
     log = RejectedLog(folder) if job.keep_rejected else None
-    counts = _counts(recipe, with_ids=log is not None)
+    counts = _counts(recipe, whole=log is not None)
     parts = segments(recipe)
     rejections, overview = Rejections(log), Overview()
     spool = Spool(folder)
@@ -79,11 +78,11 @@ def run_steps(source: Source, recipe: r.Recipe, job: Job, folder: Path) -> Kept:
     return Kept(spool, counts, rejections, rows_read, overview, tokens, bounds)
 
 
-def _counts(recipe: r.Recipe, *, with_ids: bool) -> list[StepCount]:
+def _counts(recipe: r.Recipe, *, whole: bool) -> list[StepCount]:
     """A count for each step before the split."""
     steps = recipe.steps[:-1]
     named = zip(labels(r.NAMES[type(step)] for step in steps), steps, strict=True)
-    return [StepCount(r.NAMES[type(step)], msgspec.to_builtins(step), label=label, ids=[] if with_ids else None) for label, step in named]
+    return [StepCount(r.NAMES[type(step)], msgspec.to_builtins(step), label=label, gone=[] if whole else None) for label, step in named]
 
 
 @dataclass
@@ -163,28 +162,21 @@ def _later_segment(spool: Spool, part: Segment, counts: list[StepCount], job: Jo
 
 
 def _filter(step: r.Step, job: Job) -> Filter:
-    made = row_step(step, lambda encoding: counter(encoding, job.fast)) or streaming_step(step)
+    made = row_step(step, lambda encoding: counter(encoding, job.fast)) or streaming_step(step, named=job.keep_rejected)
     assert made is not None
     return made
 
 
-def apply(filters: list[Filter], counts: list[StepCount], rows: list[Record]) -> list[Record]:
-    """Rows through several filters, each counted."""
-    for keep, count in zip(filters, counts, strict=True):
-        before = rows
-        rows = keep(before)
-        count.add(before, rows)
-    return rows
-
-
 def _mark(spool: Spool, step: r.Step, count: StepCount, seed: int, log: RejectedLog | None) -> None:
     """Let a step mark which rows of a spool stay."""
-    alive = mark(step, spool, seed)
+    alive, like = mark(step, spool, seed)
     count.rows_in, count.rows_out = int(spool.alive.sum()), int(alive.sum())
     gone = (spool.alive & ~alive).nonzero()[0]
-    count.dropped = [example(spool.row(int(i))) for i in gone[:EXAMPLES]]
+    ids = {place: spool.row(place).id for place in {like[int(i)] for i in (gone if log is not None else gone[:EXAMPLES]) if int(i) in like}}
+    matched = [ids.get(like.get(int(i), -1)) for i in gone]
+    count.dropped = [example(spool.row(int(i)), name) for i, name in zip(gone[:EXAMPLES], matched, strict=False)]
     if log is not None:
-        log.dropped(count.label, (row.id for row in spool.rows(int(i) for i in gone)))
+        log.dropped(count.label, map(whole, spool.rows(int(i) for i in gone), matched))
     spool.alive = alive
 
 

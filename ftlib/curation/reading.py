@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from ftlib.curation.acrossrows import FirstOfEquals
 from ftlib.curation.forked import Helpers, can_fork
 from ftlib.curation.funnel import StepCount
 from ftlib.curation.jsonlines import RowParser, parse_block
 from ftlib.curation.overview import Tally, tally
 from ftlib.curation.parallel import in_order
 from ftlib.curation.records import Batch, Record, Rejected
+from ftlib.curation.rowsteps import Change
 from ftlib.curation.source import Source
 from ftlib.curation.tokens import TokenCounter
 
@@ -28,13 +30,13 @@ class Done(msgspec.Struct, array_like=True):
     rows: int
     rejected: list[Rejected]
     kept: list[Record]
-    counts: list[tuple[int, int, list[dict[str, str]], list[str] | None]]  # rows in, rows out, dropped, ids of each step
+    counts: list[tuple[int, int, int, list[dict[str, str]], list[dict[str, str]] | None]]  # rows in, out, changed, examples, all dropped, by step
     seen: tuple[bytes, int, int] | None = None  # counts of tokens, rows without a title, without a content
 
     def merge(self, counts: Sequence[StepCount]) -> None:
         """Add to the counts of the steps."""
-        for count, (rows_in, rows_out, dropped, ids) in zip(counts, self.counts, strict=False):
-            count.merge(StepCount(count.name, count.params, rows_in, rows_out, dropped, ids=ids))
+        for count, (rows_in, rows_out, changed, dropped, gone) in zip(counts, self.counts, strict=False):
+            count.merge(StepCount(count.name, count.params, rows_in, rows_out, changed, dropped, gone=gone))
 
     @property
     def tally(self) -> Tally | None:
@@ -63,13 +65,22 @@ class RowWork:
         seen = tally(batch.records, self.tokens) if self.tokens is not None else None
         mine = [count.empty() for count in self.counts]
         rows, read = batch.records, batch.rows
-        for keep, count in zip(self.filters, mine, strict=True):
-            before = rows
-            rows = keep(before)
-            count.add(before, rows)
-        plain = [(count.rows_in, count.rows_out, count.dropped, count.ids) for count in mine]
+        rows = apply(self.filters, mine, rows)
+        plain = [(count.rows_in, count.rows_out, count.changed, count.dropped, count.gone) for count in mine]
         packed = None if seen is None else (np.ascontiguousarray(seen.counts).tobytes(), seen.without_title, seen.without_content)
         return Done(read, batch.rejected, rows, plain, packed)
+
+
+def apply(filters: Sequence[Filter], counts: Sequence[StepCount], rows: list[Record]) -> list[Record]:
+    """Rows through several filters, each counted."""
+    for keep, count in zip(filters, counts, strict=True):
+        before = rows
+        if isinstance(keep, Change):
+            count.changed += keep.count(rows)
+        else:
+            rows = keep(before)
+        count.add(before, rows, keep.like if isinstance(keep, FirstOfEquals) else ())
+    return rows
 
 
 def read_and_work(source: Source, work: RowWork, limit: int | None, threads: int) -> Generator[Done, None, None]:

@@ -32,12 +32,13 @@ class UnescapeHtml(Step):
 
 
 class Normalise(Step):
-    """Unicode NFC, no control characters, runs of white space as one space; more on request."""
+    """Unicode NFC, no control characters, runs of blanks as one, paragraphs an empty line apart; more on request."""
 
     fields: list[Field] = msgspec.field(default_factory=lambda: ["title", "content"])
     nfc: bool = True
     control: bool = True  # remove control characters other than tab and line ends
-    whitespace: bool = True  # collapse and strip
+    whitespace: bool = True  # collapse and strip; line breaks stay
+    one_line: bool = False  # line breaks become blanks, too
     strip: bool = False  # only strip the ends
     lower: bool = False
     punctuation: bool = False  # keep only letters, digits and white space, as the original project did

@@ -6,6 +6,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ftlib.curation import recipe as r
 from ftlib.curation.filters import Filter, within
@@ -13,6 +14,7 @@ from ftlib.curation.records import Record
 from ftlib.curation.tokens import TokenCounter
 
 RowStep = Callable[[list[Record]], list[Record]]  # may change the texts of what it keeps; keeps the order
+PARAGRAPHS = re.compile(r"\n{3,}")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -24,9 +26,9 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
                 return lambda rows: [row for row in rows if not (blank(row.title) or blank(row.content))]
             return lambda rows: [row for row in rows if not any(blank(getattr(row, name)) for name in step.fields)]
         case r.UnescapeHtml():
-            return lambda rows: change(rows, step.fields, lambda text: unescape(text, twice=step.twice))
+            return Change(step.fields, lambda text: unescape(text, twice=step.twice))
         case r.Normalise():
-            return lambda rows: change(rows, step.fields, lambda text: normalise(text, step))
+            return Change(step.fields, lambda text: normalise(text, step))
         case Filter():
             return lambda rows: [row for row in rows if step.keeps(row)]
         case r.Tokens():
@@ -45,14 +47,26 @@ def blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def change(rows: list[Record], fields: Sequence[str], how: Callable[[str], str]) -> list[Record]:
-    """Put every row's named texts through ``how``; all rows are kept."""
-    for row in rows:
-        if "title" in fields:
-            row.set_title(how(row.title))
-        if "content" in fields:
-            row.set_content(how(row.content))
-    return rows
+@dataclass(frozen=True)
+class Change:
+    """Puts every row's named texts through ``how``; all rows are kept."""
+
+    fields: Sequence[str]
+    how: Callable[[str], str]
+
+    def __call__(self, rows: list[Record]) -> list[Record]:
+        """The rows, changed."""
+        self.count(rows)
+        return rows
+
+    def count(self, rows: list[Record]) -> int:
+        """Change the rows; returns how many of them have another text than before."""
+        changed = 0
+        for row in rows:
+            title = "title" in self.fields and row.set_title(self.how(row.title))
+            content = "content" in self.fields and row.set_content(self.how(row.content))
+            changed += title or content
+        return changed
 
 
 def unescape(text: str, *, twice: bool = True) -> str:
@@ -73,8 +87,13 @@ def normalise(text: str, how: r.Normalise) -> str:
         text = "".join(c for c in text if c.isalnum() or c.isspace())
     if how.lower:
         text = text.lower()
-    if how.whitespace:
+    if how.one_line:
         return " ".join(text.split())
+    if how.whitespace:
+        lines = text.splitlines()
+        if len(lines) < 2:
+            return " ".join(text.split())
+        return PARAGRAPHS.sub("\n\n", "\n".join(" ".join(line.split()) for line in lines)).strip()
     return text.strip() if how.strip else text
 
 

@@ -45,13 +45,13 @@ def raw_table(rows: Sequence[Any], width: int = 160) -> Table:
 
 
 def dropped_table(funnel: dict[str, Any], width: int = 140) -> Table:
-    """For each step up to three examples of what it dropped."""
+    """For each step up to three examples of what it dropped, with the id of the row that it is like where that is known."""
     rows = [
-        [describe(step), f"{step['rows_in'] - step['rows_out']:,}", row["id"], cut(row["title"], 60), cut(row["content"], width)]
+        [describe(step), f"{step['rows_in'] - step['rows_out']:,}", row["id"], row.get("like", ""), cut(row["title"], 60), cut(row["content"], width)]
         for step in funnel["steps"]
         for row in step["dropped"]
     ]
-    return Table(["step", "dropped", "id", "title", "content"], rows)
+    return Table(["step", "dropped", "id", "like", "title", "content"], rows)
 
 
 def steps_table(recipe: Any) -> Table:

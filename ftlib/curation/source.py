@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from ftlib.curation.streams import DATA_SUFFIXES, PACKED, looks_like_html, open_
 from ftlib.curation.tables import csv_header, open_parquet, read_csv, read_parquet
 from ftlib.errors import DataError, MissingExtra
 from ftlib.files import hash_json, sha256_file
-from ftlib.profile import nearest
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 LOOKED_AT = 200  # rows whose keys tell what fields there are
@@ -125,9 +125,10 @@ class Source:
             name = getattr(self.fields, what)
             if name is not None and name not in names:
                 listed = ", ".join(str(n) for n in names[:20]) or "none"
-                hint = nearest(name, names).split(" (")[0]
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
                 named = f"Name yours with --{what}-field, or with {what}_field under data: in a profile."
-                raise DataError(f"{path} has no field {name!r} for the {what}, only these: {listed}{hint or '.'} {named}")
+                raise DataError(f"{path} has no field {name!r} for the {what}, only these: {listed}{hint}. {named}")
         if self.fields.title == self.fields.content:
             raise DataError(f"{path}: title and content are both {self.fields.title!r}; name two fields.")
         if self.fields.id is None:

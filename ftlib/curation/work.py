@@ -12,7 +12,7 @@ import msgspec
 
 from ftlib.curation import recipe as r
 from ftlib.curation.exclusion import Exclusion
-from ftlib.curation.funnel import EXAMPLES, Rejections, dropped_by, example, rejected_row
+from ftlib.curation.funnel import EXAMPLES, Rejections, dropped_by, example, rejected_row, whole
 from ftlib.curation.leaks import leaking
 from ftlib.curation.pipeline import Job, Kept, run_steps
 from ftlib.curation.records import Fields, Record
@@ -128,13 +128,14 @@ def _split_step(kept: Kept, side: Any, split: r.Split, wanted: dict[str, int]) -
         "params": {**wanted, "order": split.order, "groups": split.groups, "threshold": split.threshold},
         "rows_in": int(alive.sum()),
         "rows_out": int(alive.sum()) - len(gone),
+        "changed": 0,
         "dropped": [example(kept.spool.row(int(i))) for i in gone[:EXAMPLES]],
     }
 
 
 def _log_dropped(kept: Kept, name: str, places: Any) -> None:
     if kept.rejections.log is not None:
-        kept.rejections.log.dropped(name, (row.id for row in kept.spool.rows(int(i) for i in places)))
+        kept.rejections.log.dropped(name, map(whole, kept.spool.rows(int(i) for i in places)))
 
 
 def _leaks(spool: Spool, side: Any, threshold: float) -> dict[str, int]:

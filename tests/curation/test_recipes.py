@@ -12,6 +12,7 @@ import pytest
 
 from ftlib.curation import curate, funnel_text
 from ftlib.curation import recipe as r
+from ftlib.curation.figures import funnel_figure
 from ftlib.curation.filters import ContentChars, TitleChars
 from ftlib.curation.recipe import load_recipe
 from ftlib.curation.records import Record
@@ -35,7 +36,10 @@ def test_each_step_on_a_row() -> None:
     assert do(r.DropMissing(), ("a", "b"), ("", "b"), ("a", " \n")) == [("a", "b")]
     assert do(r.UnescapeHtml(), ("A &amp; B", "it&#8217;s &amp;quot;new&amp;quot; R&D")) == [("A & B", 'it\u2019s "new" R&D')]
     assert do(r.UnescapeHtml(fields=["content"], twice=False), ("&lt;", "&amp;lt;")) == [("&lt;", "&lt;")]
-    assert do(r.Normalise(), (" a\u00a0 b\x00\n", "e\u0301\u2028c")) == [("a b", "\u00e9 c")]
+    assert do(r.Normalise(), (" a\u00a0 b\x00\n", "e\u0301\u2028c")) == [("a b", "\u00e9\nc")]
+    text = " A \t mug. \r\n\r\n \r\n\n* white\n*  blue \r* red\n \n"
+    assert do(r.Normalise(), ("x", text)) == [("x", "A mug.\n\n* white\n* blue\n* red")]
+    assert do(r.Normalise(one_line=True), ("x", text)) == [("x", "A mug. * white * blue * red")]
     assert do(r.Normalise(punctuation=True, lower=True, strip=True, whitespace=False), (" A-B  c_d! ", "X.Y")) == [("ab  cd", "xy")]
     assert do(TitleChars(min=2, max=3), ("a", "x"), ("ab", "x"), ("abc", "x"), ("abcd", "x")) == [("ab", "x"), ("abc", "x")]
     assert do(ContentChars(min=2), ("x", "a"), ("x", "ab")) == [("x", "ab")]
@@ -153,8 +157,8 @@ def test_default_on_real_rows_leaks_nothing_and_unescapes(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("steps: [drop_mising]", "no step 'drop_mising'; did you mean 'drop_missing'"),
-        ("steps: [{tokens: {minimum: 3}}]", "step 1 .tokens.: unknown key minimum; did you mean 'min'"),
+        ("steps: [drop_mising]", "no step 'drop_mising' .did you mean 'drop_missing'"),
+        ("steps: [{tokens: {minimum: 3}}]", "step 1 .tokens.: unknown key minimum .did you mean 'min'"),
         ("steps: [{tokens: {min: many}}]", "step 1 .tokens.: min: expected"),
         ("steps: [{keywords: {words: []}}]", "words must be a list of words"),
         ("steps: [{title_chars: {min: 5, max: 4}}]", "min is 5 and max is 4"),
@@ -163,7 +167,7 @@ def test_default_on_real_rows_leaks_nothing_and_unescapes(tmp_path: Path) -> Non
         ("steps: [{sample: {size: 1.5}}]", "give a number of rows, or a share"),
         ("steps: [{deduplicate: {threshold: 0}}]", "threshold is 0"),
         ("steps: [{tokens: {encoding: o300k}}]", "no encoding 'o300k'"),
-        ("step: []", "unknown key step; did you mean 'steps'"),
+        ("step: []", "unknown key step .did you mean 'steps'"),
         ("steps: [a: b", "not valid YAML"),
     ],
 )
@@ -209,6 +213,27 @@ def test_duplicates(tmp_path: Path) -> None:
         funnel = curate(path, recipe=str(tmp_path / "mine.yaml"), out=tmp_path / "out", train=0.8, valid=0, test=0.2)
         dropped[by] = funnel["steps"][0]["rows_in"] - funnel["steps"][0]["rows_out"]
     assert dropped == {"pair": 1, "content": 2, "near": 3}
+
+
+def test_line_breaks_stay_and_changed_rows_are_counted(tmp_path: Path) -> None:
+    made = rows(10)
+    made[3]["content"] += "\r\n\r\n\r\n* white &amp; blue\r\n*  red "
+    path = write(tmp_path / "a.jsonl", made)
+    funnel = curate(path, out=tmp_path / "out", train=6, valid=2, test=2)
+    kept = {row["id"]: row["content"] for side in ("train", "valid", "test") for row in read(tmp_path / "out" / f"{side}.jsonl")}
+    assert kept[made[3]["uid"]] == rows(10)[3]["content"] + "\n\n* white & blue\n* red"
+    assert {step["name"]: step["changed"] for step in funnel["steps"] if step["changed"]} == {"unescape_html": 1, "normalise": 1}
+    assert "1 row changed" in next(line for line in funnel_text(funnel).splitlines() if line.startswith("normalise"))
+    assert "1 changed" in [text.get_text().strip().rpartition("   ")[2] for text in funnel_figure(funnel).axes[0].texts]
+
+
+def test_a_row_near_a_row_that_went_is_named_with_the_one_that_stayed(tmp_path: Path) -> None:
+    base = rows(5)
+    near = {**base[0], "uid": "near", "content": base[0]["content"] + " more"}
+    shouted = {**base[0], "uid": "shouted", "content": near["content"].upper()}
+    (tmp_path / "mine.yaml").write_text("steps: [{deduplicate: {by: near}}]")
+    funnel = curate(write(tmp_path / "a.jsonl", [*base, near, shouted]), recipe=str(tmp_path / "mine.yaml"), out=tmp_path / "out")
+    assert [(row["id"], row["like"]) for row in funnel["steps"][0]["dropped"]] == [("near", base[0]["uid"]), ("shouted", base[0]["uid"])]
 
 
 def test_the_list_of_steps_names_each_with_all_its_parameters() -> None:

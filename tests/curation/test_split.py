@@ -132,7 +132,15 @@ def test_every_row_read_is_kept_or_stands_in_the_funnel_and_the_log(tmp_path: Pa
     assert "      (no title) bare" in lines
     (long,) = (line for line in lines if line.startswith("      another"))
     assert long.startswith("      another \u241b[31m title xxx")
-    assert len(long) == 66
+    assert long.endswith("xxx… (like row 0000000001)")
+    assert len(long) == 66 + len(" (like row 0000000001)")
+    dropped = {row["id"]: row for row in log if "id" in row}
+    assert [dropped[name].get("like") for name in ("bare", "same pair", "same content", "near")] == [
+        None, "0000000000", "0000000001", "0000000002",
+    ]  # fmt: skip
+    assert dropped["near"]["title"] == "near"
+    assert dropped["near"]["content"] == near["content"]
+    assert any(line.startswith("split") and line.endswith("no side has room for them") for line in lines)
     assert json.loads((tmp_path / "out" / "funnel.json").read_text())["rows_kept"] == 25
     curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out", max_bad_share=0.1)
     assert len(read(tmp_path / "out" / "rejected.jsonl")) == 1
