@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +51,13 @@ def curate(
     from ftlib.curation.work import curate_source
 
     opened = Source(source, Fields(id_field, title_field or "title", content_field or "content"))
+    earlier = (Path(out) / "funnel.json").exists()
     asked = {"train": train, "valid": valid, "test": test}
     job = Job(seed=seed, limit=limit, max_bad_share=max_bad_share, keep_rejected=keep_rejected, overview=overview)
-    return curate_source(opened, recipe, Path(out), asked, job)
+    funnel = curate_source(opened, recipe, Path(out), asked, job)
+    if earlier:
+        logging.getLogger("ftlib").info("%s: the earlier curation there is replaced; its rows and ids may have been others.", out)
+    return funnel
 
 
 def funnel_text(funnel: dict[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,11 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8, fields: Fiel
     Args:
         paths: two files or more, each of records, instruction rows or chat rows.
         threshold: Jaccard similarity of the sets of words from which two contents are near.
-        fields: what the columns of your own tables are called.
+        fields: what the columns of your own tables are called; a file of our formats that has no such columns is read as it is.
 
     Returns ``exact``, the number of rows of later files whose content or title stands in an earlier one (but for case,
     punctuation and white space), and ``near``, of those whose content nearly does; a row counts once, exact before near.
-    ``pairs`` names them: the two rows (file, line, id), what is alike, and how similar. Raises DataError.
+    ``pairs`` names them: the two rows (file, id, and line, or the number of the row in a table), what is alike, and how similar. Raises DataError.
     """
     if len(paths) < 2:
         raise DataError(f"Leaks are looked for between files; {paths[0] if paths else 'none'} is only one, so name two or more.")
@@ -36,15 +38,21 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8, fields: Fiel
         raise DataError(f"--threshold is {threshold}; give a similarity above 0 and at most 1.")
     titles, contents, origin = [], [], []
     for number, path in enumerate(paths):
-        for line, identity, title, content in read_texts(path, fields):
+        place = "line" if _is_ours(path, fields) else "row"
+        for at, identity, title, content in read_texts(path, fields):
             titles.append(title)
             contents.append(content)
-            origin.append((number, line, identity))
-    side = np.array([number for number, _, _ in origin], np.int64)
+            origin.append((number, place, at, identity))
+    side = np.array([row[0] for row in origin], np.int64)
+
+    def named(row: int) -> dict[str, Any]:
+        number, place, at, identity = origin[row]
+        return {"file": str(paths[number]), place: at, "id": identity}
+
     pairs = [
         {
-            "a": {"file": str(paths[origin[a][0]]), "line": origin[a][1], "id": origin[a][2]},
-            "b": {"file": str(paths[origin[b][0]]), "line": origin[b][1], "id": origin[b][2]},
+            "a": named(a),
+            "b": named(b),
             "kind": "near" if what == "near" else "exact",
             "what": "title" if what == "title" else "content",
             "similarity": round(similarity, 4),
@@ -91,29 +99,59 @@ def _equal_across(keys: npt.NDArray[np.uint64], rows: I64, side: I64) -> Iterato
 def read_texts(path: Path | str, fields: Fields = Fields()) -> Iterator[tuple[int, str, str, str]]:  # noqa: B008
     """(line, id, title, content) of each row of a file of records, instruction rows or chat rows; none of an empty file.
 
-    With ``fields`` other than ours the file is a table that has them.
+    A table has (row, id, title, content), its columns named as ``fields`` says, or as ours.
     """
     if Path(path).is_file() and not Path(path).stat().st_size:
         return  # a recipe without validation rows writes such a file
+    if not _is_ours(path, fields):
+        rows = 0
+        for batch in _table(path, fields).batches():
+            bad = sorted(row.after for row in batch.rejected)
+            for number, record in enumerate(batch.records):
+                yield rows + number + bisect.bisect_right(bad, number) + 1, record.id, record.title, record.content
+            rows += batch.rows
+        return
     kind = ""
-    for line, row in open_rows(path) if fields == Fields() else ():
+    for line, row in open_rows(path):
         kind = kind or _kind(row, path)
         try:
             yield line, *_texts(kind, row)
         except (KeyError, TypeError, IndexError):
             raise DataError(f"{path}, line {line}: no row of {kind} as the lines before it; mend the file.") from None
-    if not kind:
-        # not JSON lines of ours: any table with a title and a content
-        for batch in Source(path, fields).batches():
-            for number, record in enumerate(batch.records, 1):
-                yield number, record.id, record.title, record.content
 
 
-def _kind(row: Any, path: Path | str) -> str:
+def _is_ours(path: Path | str, fields: Fields) -> bool:
+    """Whether a file is read line by line as one of our formats, and not as a table (or as JSON lines with the columns that ``fields`` names)."""
+    if Path(path).is_file() and not Path(path).stat().st_size:
+        return True
+    first = next((row for _, row in open_rows(path)), None)
+    if first is None or fields == Fields():
+        return first is not None
+    return bool(_kind_of(first)) and not (isinstance(first, dict) and {fields.title, fields.content} <= first.keys())
+
+
+def _table(path: Path | str, fields: Fields) -> Source:
+    """A table with the columns that ``fields`` names, or ours where it has none of these."""
+    try:
+        return Source(path, fields)
+    except DataError as error:
+        if fields != Fields():
+            with suppress(DataError):
+                return Source(path)
+        raise error
+
+
+def _kind_of(row: Any) -> str | None:
     if isinstance(row, dict):
         for kind, keys in (("chat", {"messages"}), ("instruction", {"instruction", "output"}), ("records", {"title", "content"})):
             if keys <= row.keys():
                 return kind
+    return None
+
+
+def _kind(row: Any, path: Path | str) -> str:
+    if kind := _kind_of(row):
+        return kind
     raise DataError(f"{path}: its first row is neither a record (title, content) nor instruction (instruction, output) nor chat (messages).")
 
 
@@ -133,7 +171,7 @@ def leaks_text(found: dict[str, Any]) -> str:
     files = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found["rows"].items())
     lines = [f"{found['exact']:,} exact and {found['near']:,} near duplicates between {files}"]
     for pair in found["pairs"][:20]:
-        a, b = (f"{pair[key]['file']}:{pair[key]['line']}" for key in ("a", "b"))
+        a, b = (f"{row['file']}:{row['line']}" if "line" in row else f"{row['file']} row {row['row']}" for row in (pair["a"], pair["b"]))
         lines.append(f"  {a} ~ {b}  {pair['kind']} {pair['what']} {pair['similarity']:.2f}  {pair['title'][:60]!r}")
     if len(found["pairs"]) > 20:
         lines.append(f"  and {len(found['pairs']) - 20} more (--json lists all)")

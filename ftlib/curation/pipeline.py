@@ -187,7 +187,8 @@ def _check_share(source: Source, rows: int, rejections: Rejections, limit: float
     if rejections.total > limit * rows:
         first = rejections.examples[0]
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in rejections.plain().items())
+        encoding = "save the file as UTF-8 (it may be Latin-1)" if "invalid UTF-8" in rejections.counts else "mend the file"
         raise DataError(
             f"{source.name}: {rejections.total:,} of {rows:,} rows cannot be read, more than the {limit:.2%} allowed "
-            f"({reasons}; the first is line {first.line}); mend the file, or allow more with --max-bad-share."
+            f"({reasons}; the first is line {first.line}); {encoding}, or allow more with --max-bad-share."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -194,14 +195,19 @@ def _check(step: Step, where: str) -> None:
     sizes = {key: getattr(step, key) for key in ("size", "train", "valid", "test") if hasattr(step, key)}
     for key, size in sizes.items():
         check_size(size, f"{where}: {key}")
-    shares = [size for key, size in sizes.items() if key != "size" and is_share(size)]
-    if sum(shares) > 1 + 1e-9:
-        raise ProfileError(f"{where}: the shares add up to {sum(shares):g}; they cannot pass 1.")
+    check_shares([size for key, size in sizes.items() if key != "size"], where)
 
 
 def is_share(size: Size) -> bool:
     """Whether a size is a share of the rows (a float up to 1) and not a number of rows."""
     return isinstance(size, float) and 0 < size <= 1
+
+
+def check_shares(sizes: Iterable[Size | None], where: str) -> None:
+    """Raises ProfileError where the shares among some sizes pass 1."""
+    total = sum(size for size in sizes if size is not None and is_share(size))
+    if total > 1 + 1e-9:
+        raise ProfileError(f"{where}: the shares add up to {total:g}; they cannot pass 1.")
 
 
 def check_size(size: Size, where: str) -> None:

@@ -87,7 +87,8 @@ class Source:
                 self._check(path, csv_header(stream))
                 return "csv"
             if Path(name).suffix.lower() not in (".jsonl", ".json", ".ndjson") and not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-                raise DataError(f"{path} is neither JSON lines, CSV nor Parquet (it begins {head[:20]!r}); give one of these.")
+                begins = f" (it begins {head[:20].decode()!r})" if head[:20].isascii() and b"\0" not in head else ""
+                raise DataError(f"{path} is neither JSON lines, CSV nor Parquet{begins}; give one of these.")
             if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[") and self._is_array(stream):
                 raise DataError(f"{path} is one JSON array; make it JSON lines (one object a line): jq -c '.[]' {path.name} > rows.jsonl.")
             self._check(path, self._keys(stream))
@@ -124,11 +125,15 @@ class Source:
         for what in ("title", "content", "id"):
             name = getattr(self.fields, what)
             if name is not None and name not in names:
+                if any("\udc80" <= letter <= "\udcff" for other in names for letter in str(other)):
+                    raise DataError(f"{path} is not UTF-8 (its column names are not); save it as UTF-8.")
                 listed = ", ".join(str(n) for n in names[:20]) or "none"
                 close = difflib.get_close_matches(name, names, n=1)
                 hint = f" (did you mean {close[0]!r}?)" if close else ""
                 named = f"Name yours with --{what}-field, or with {what}_field under data: in a profile."
                 raise DataError(f"{path} has no field {name!r} for the {what}, only these: {listed}{hint}. {named}")
+            if names.count(name) > 1:
+                raise DataError(f"{path} has {names.count(name)} columns named {name!r}, and one is asked for; rename the others.")
         if self.fields.title == self.fields.content:
             raise DataError(f"{path}: title and content are both {self.fields.title!r}; name two fields.")
         if self.fields.id is None:

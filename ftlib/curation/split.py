@@ -18,7 +18,7 @@ def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: st
     """Rows of each side. ``asked`` holds what the user gave; None leaves it to the recipe.
 
     The test set comes first, then validation; where the recipe's own train or valid cannot be filled they get what is left.
-    Raises DataError where a number that was asked for, or any test set, cannot be filled.
+    Raises DataError where a number that was asked for, or any test set, cannot be filled, or no row is left to train on.
     """
     wanted: dict[str, int] = {}
     for side in SIDES:
@@ -38,6 +38,10 @@ def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: st
                 f"Recipe {recipe} keeps {rows:,} rows, which leaves {left:,} for {side}{taken}, fewer than the {wanted[side]:,} asked for; "
                 f"ask for fewer (--{side} N, or data.{side} in a profile) or give more rows."
             )
+        if side == "train" and not left:
+            beside = " and ".join(f"{wanted[s]:,} {s}" for s in ("test", "valid") if wanted[s])
+            kept = "1 row" if rows == 1 else f"{rows:,} rows"
+            raise DataError(f"Recipe {recipe} keeps {kept}, which leaves none to train on beside {beside}; give more rows, or ask for fewer to test.")
         wanted[side], left = left, 0
     return wanted
 

@@ -18,6 +18,7 @@ from typing import IO, Any, cast
 from ftlib.errors import DataError, MissingExtra
 
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+OLE, EXCEL = b"\xd0\xcf\x11\xe0", (".xlsx", ".xlsm", ".xlsb")
 PACKED = {".gz": GZIP, ".zst": ZSTD, ".zip": ZIP}
 CHUNK = 1 << 20
 DATA_SUFFIXES = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet")
@@ -36,6 +37,8 @@ def open_bytes(path: Path, member: str | None = None) -> Iterator[tuple[IO[bytes
         while True:
             head = peek(stream)
             suffix = Path(name).suffix.lower()
+            if head.startswith(OLE) or (suffix in EXCEL and head.startswith(ZIP)):
+                raise DataError(f"{path} is an Excel workbook; save its sheet as CSV (UTF-8).")
             if not head:
                 raise DataError(f"{path} is empty; get the file again.")
             if suffix in PACKED and not head.startswith(PACKED[suffix]) and not looks_like_html(head):

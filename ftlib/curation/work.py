@@ -43,6 +43,7 @@ def curate_source(
     for side, size in asked.items():
         if size is not None:
             r.check_size(size, side)
+    r.check_shares(asked.values(), "train, valid and test")
     if job.limit is not None and job.limit <= 0:
         raise DataError(f"limit is {job.limit}; give a number of rows above 0.")
     if not 0 <= job.max_bad_share <= 1:
@@ -100,7 +101,7 @@ def _where_lost(steps: list[dict[str, Any]]) -> str:
 
 
 def _check_made(made: dict[str, int], wanted: dict[str, int], asked: Asked, recipe: str) -> None:
-    """Whole groups go to one side, so that a side can come out short. Raises DataError where the user asked for a number."""
+    """Whole groups go to one side, so that a side can come out short. Raises DataError where the user asked for a number, or nothing is left."""
     for side, rows in made.items():
         size = asked.get(side)
         if rows < wanted[side] and (side == "test" or (size is not None and not r.is_share(size))):
@@ -108,6 +109,8 @@ def _check_made(made: dict[str, int], wanted: dict[str, int], asked: Asked, reci
                 f"Recipe {recipe} gives {rows} rows for {side}, fewer than the {wanted[side]} asked for, because similar rows stay together; "
                 f"ask for fewer."
             )
+    if wanted["train"] and not made.get("train", 1):
+        raise DataError(f"Recipe {recipe} gives no row to train on, because similar rows stay together; ask for fewer rows to test.")
 
 
 def _exclude(kept: Kept, without: Exclusion) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
     train = source / "train.jsonl"
     if not train.exists():
         raise DataError(f"{train} does not exist; make it with `ftlib curate RAW --out {source}`.")
+    if not train.stat().st_size:
+        raise DataError(f"{train} holds no rows, so there is nothing to train on; curate more rows (--train N).")
     if out.resolve() == source.resolve():
         raise DataError(f"{out} holds the records; write the training files to another folder.")
     writer = Writer(task, destination, model=model, truncate=truncate)
@@ -118,6 +120,8 @@ def format_folder(
 
     Returns format.json. Raises DataError or ProfileError.
     """
+    if truncate is not None and truncate < 1:
+        raise DataError(f"--truncate is {truncate}; give a number of tokens above 0.")
     rules, named = find_destination(destination or ("openai" if to == "chat" else "local"))
     if to == "chat":
         rules = as_chat(rules)

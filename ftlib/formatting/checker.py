@@ -115,7 +115,8 @@ class Checker:
         if has and rule == "forbidden":
             self.add(1, "bom", "error", f"the file begins with a byte-order mark, which {name} does not take", "save it as UTF-8 without BOM")
         if not has and rule == "required":
-            self.add(1, "bom", "error", f"the file has no byte-order mark, which {name} asks for", "save it as UTF-8 with BOM")
+            remedy = f"save it as UTF-8 with BOM, as `ftlib format --to chat --for {name}` does"
+            self.add(1, "bom", "error", f"the file has no byte-order mark, which {name} asks for", remedy)
 
     def _line(self, number: int, raw: bytes) -> None:
         text = raw.strip(b" \t\r\n")
@@ -129,7 +130,8 @@ class Checker:
             self.add(number, "utf8", "error", f"not UTF-8 at byte {error.start} of the line", "save the file as UTF-8")
         except (ValueError, RecursionError) as error:
             self.rows += 1
-            self.add(number, "json", "error", f"not valid JSON ({error})", "write one JSON object a line")
+            why = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+            self.add(number, "json", "error", f"not valid JSON ({why})", "write one JSON object a line")
         else:
             self.row(number, row, len(text))
 
@@ -138,12 +140,14 @@ def _readable(path: Path) -> int:
     """The file's size. Raises DataError where it is no text file that can be read."""
     try:
         with path.open("rb") as handle:
-            head = handle.read(4)
+            head = handle.read(512)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give a file of JSON lines.") from error
     for magic, what in FORMATS:
         if head.startswith(magic):
             raise DataError(f"{path} is {what}, not UTF-8 text; unpack or convert it to JSON lines first.")
+    if path.suffix.lower() in (".csv", ".tsv") and not head.removeprefix(BOM).lstrip().startswith((b"{", b"[")):
+        raise DataError(f"{path} is a table, not JSON lines; `ftlib curate` takes it, and `ftlib format` makes the training file of that.")
     return path.stat().st_size
 
 

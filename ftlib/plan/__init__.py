@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.catalogue import Model, find_model
-from ftlib.errors import ProfileError
+from ftlib.errors import DataError, ProfileError
 from ftlib.plan.text import estimate_text
 from ftlib.profile import builtin_names, load_profile
 from ftlib.runs import Run
@@ -50,6 +50,8 @@ def estimate(
         if model or provider:
             raise ProfileError("--model and --provider belong to a training file; for a profile write --set contestants.NAME.model=MODEL.")
         return _profile(str(what), epochs, gpu, prices, overrides)
+    if Path(what).suffix and not Path(what).exists():
+        raise DataError(f"{what} does not exist; give a training file that `ftlib format` made, or a profile.")
     if not Path(what).is_file():
         load_profile(str(what))  # says what it is not, with the nearest profile
     return _file(Path(what), model, provider, epochs, gpu, prices)

@@ -15,6 +15,7 @@ from ftlib.cli import main
 from ftlib.curation import near
 from ftlib.curation.leaks import find_leaks, leaks_text
 from ftlib.curation.near import components, features_of, near_pairs
+from ftlib.curation.records import Fields
 from ftlib.curation.similarity import Similarity, jaccard, word_set
 from ftlib.curation.wordhash import hash_texts, word_hashes
 from ftlib.errors import DataError
@@ -163,3 +164,18 @@ def test_tables_with_names_of_their_own(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["exact"] == 1
     assert main(["leaks", *files]) == 2
     assert "--title-field" in capsys.readouterr().err
+
+
+def test_a_table_beside_a_curated_file_has_its_own_columns_and_rows_are_counted_without_its_header(tmp_path: Path) -> None:
+    made = rows(3)
+    table = "name,text\n" + "".join(f'"{row["title"]}","{row["content"]}\nand\nmore"\n' for row in made[:2]) + "one field\n"
+    table += f"again,{made[2]['content']}\n"
+    (tmp_path / "a.csv").write_text(table)
+    curated = write(tmp_path / "b.jsonl", made)
+    found = find_leaks([tmp_path / "a.csv", curated], fields=Fields(title="name", content="text"))
+    places = [(pair["a"]["row"], pair["b"]["line"]) for pair in found["pairs"]]
+    assert places == [(1, 1), (2, 2), (4, 3)]
+    assert "a.csv row 4 ~ " in leaks_text(found)
+    assert "b.jsonl:3" in leaks_text(found)
+    with pytest.raises(DataError, match="no field 'nam'"):
+        find_leaks([tmp_path / "a.csv", curated], fields=Fields(title="nam", content="text"))

@@ -91,7 +91,7 @@ def test_a_damaged_archive_is_an_error_and_nothing_is_written(tmp_path: Path, ki
     [
         ("a.jsonl", b"", "is empty"),
         ("a.jsonl.gz", b"", "is empty"),
-        ("a.jsonl.gz", gzip.compress(b""), "is empty"),
+        ("a.jsonl.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("a.jsonl.gz", LINES, "no such file"),
         ("a.jsonl", b"<!DOCTYPE html><html>", "web page"),
         ("a.jsonl.gz", b"<html>", "web page"),
@@ -103,6 +103,12 @@ def test_a_damaged_archive_is_an_error_and_nothing_is_written(tmp_path: Path, ki
         ("a.zip", b"PK\x03\x04 and no more", "damaged"),
         ("a.jsonl", b'{"name": "a", "text": "b"}\n', "no field 'title'"),
         ("a.csv", b"name,text\na,b\n", "no field 'title'"),
+        ("a.csv", b"title,title,content\na,b,c\n", "2 columns named 'title'"),
+        ("a.csv", b"title,content\ncaf\xe9,b\n", "save the file as UTF-8"),
+        ("a.csv", b"t\xe9,content\na,b\n", "its column names are not"),
+        ("a.xlsx", b"PK\x03\x04 and no more", "an Excel workbook; save its sheet as CSV"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook"),
+        ("a.txt", b"some prose", "it begins 'some prose'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, data: bytes, says: str) -> None:

@@ -81,6 +81,33 @@ def test_leaks_of_an_unguarded_split_are_reported(tmp_path: Path) -> None:
     assert curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")["leaks"] == {"exact": 0, "near": 0}
 
 
+def test_shares_that_pass_one_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", rows(100))
+    with pytest.raises(ProfileError, match=r"train, valid and test: the shares add up to 1\.3"):
+        curate(path, out=tmp_path / "out", train=0.7, valid=0.1, test=0.5)
+    assert curate(path, out=tmp_path / "out", train=0.7, valid=0.1, test=0.2)["splits"] == {"train": 70, "valid": 10, "test": 20}
+
+
+def test_no_row_to_train_on_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", rows(1))
+    with pytest.raises(DataError, match="keeps 1 row, which leaves none to train on beside 1 test"):
+        curate(path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert curate(path, out=tmp_path / "out", train=0, valid=0)["splits"] == {"train": 0, "valid": 0, "test": 1}
+    alike = [{**row, "title": "One title"} for row in rows(4)]
+    with pytest.raises(DataError, match=r"no row to train on|fewer than the 1 asked for"):
+        curate(write(tmp_path / "b.jsonl", alike), out=tmp_path / "other")
+
+
+def test_a_curation_that_replaces_one_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "a.jsonl", rows(40))
+    caplog.set_level("INFO", "ftlib")
+    curate(path, out=tmp_path / "out")
+    assert "replaced" not in caplog.text
+    curate(path, out=tmp_path / "out", seed=7)
+    assert "out: the earlier curation there is replaced" in caplog.text
+
+
 def test_one_id_of_two_rows_becomes_two(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [{**row, "uid": "same"} for row in rows(10)])
     curate(path, out=tmp_path / "out", train=8, valid=0, test=2)
@@ -181,7 +208,7 @@ def test_rows_read_are_rows_kept_and_rows_rejected_and_the_split_is_disjoint(lin
         try:
             funnel = curate(path, recipe=str(out / "r.yaml"), out=out / "o", seed=seed, max_bad_share=1, keep_rejected=True)
         except DataError as error:
-            if "keeps no row" in str(error) or "asked for" in str(error):
+            if any(why in str(error) for why in ("keeps no row", "asked for", "to train on")):
                 return
             raise
         rejected = sum(funnel["rejected"].values())

@@ -195,3 +195,13 @@ def test_the_original_file_is_good(real_data: Path) -> None:
     result = check_file(real_data / "seed_gpt_training_file.jsonl", destination="openai", model="gpt-4o-mini-2024-07-18")
     assert result["ok"]
     assert result["rows"] == 1500
+
+
+def test_a_table_is_no_training_file_and_an_error_of_json_names_its_column(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("title,content\na,b\n")
+    with pytest.raises(DataError, match="is a table, not JSON lines; `ftlib curate` takes it"):
+        check_file(tmp_path / "shop.csv", destination="openai")
+    (tmp_path / "a.jsonl").write_text('{"messages": [}\n')
+    found = check_file(tmp_path / "a.jsonl", destination="azure")["findings"]
+    assert [row["message"] for row in found if row["rule"] == "json"] == ["not valid JSON (Expecting value at column 15)"]
+    assert [row["remedy"] for row in found if row["rule"] == "bom"] == ["save it as UTF-8 with BOM, as `ftlib format --to chat --for azure` does"]

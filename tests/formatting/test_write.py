@@ -176,3 +176,13 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     source = folder(tmp_path / "in", records(*GOOD))
     assert main(["format", str(source), "--to", "instruction", "--task", "seed-llama", "--out", str(tmp_path / "out"), "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["task"] == "seed-llama"
+
+
+def test_no_rows_to_train_on_and_a_cut_to_nothing_are_refused(tmp_path: Path) -> None:
+    source = folder(tmp_path / "in", [], records("One more."))
+    with pytest.raises(DataError, match=r"train\.jsonl holds no rows"):
+        format_folder(source, to="chat", task="describe", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    for tokens in (0, -5):
+        with pytest.raises(DataError, match=f"--truncate is {tokens}"):
+            format_folder(folder(tmp_path / "in", records(*GOOD)), to="chat", task="describe", out=tmp_path / "out", truncate=tokens)
