@@ -202,12 +202,13 @@ def _evaluation(commands: Any) -> None:
     sub = _add(
         commands, "score", "metrics and statistics of answers, recorded anywhere", "score --references R.jsonl --answers A.jsonl B.jsonl --json"
     )
+    sub.description = "Metrics and statistics of answers, recorded anywhere. Exits with 1 where answers failed (null), or all of a system are empty."
     sub.add_argument("--references", type=Path, required=True, help="lines {id, title?, reference}")
     sub.add_argument("--answers", type=Path, nargs="+", required=True, help="lines {id, answer}; one file a system")
     sub.add_argument("--metrics", nargs="+")
     sub.add_argument("--primary", default="rougeL")
     sub.add_argument("--seed", type=int, default=42)
-    sub.add_argument("--resamples", type=int, default=10_000)
+    sub.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap and the permutation test; 20 or more, 10,000 by default")
     sub.add_argument("--train", type=Path, help="the training file, for the memorisation flag")
     sub.add_argument("--language", default="en", help="of the answers, as a code of two letters")
     sub.add_argument("--embedding", metavar="MODEL", help="a sentence-embedding model, for semantic similarity")

@@ -147,8 +147,9 @@ def sandbox(args: argparse.Namespace) -> Outcome:
 
 # -- evaluation and comparison ---------------------------------------------------------------------------------------
 def score(args: argparse.Namespace) -> Outcome:
-    """Metrics and statistics of recorded answers."""
+    """Metrics and statistics of recorded answers; 1 where answers failed, or all of a system are empty."""
     from ftlib.evaluation import score_files, scores_text
+    from ftlib.evaluation.recorded import faults
 
     found = score_files(
         args.references,
@@ -162,7 +163,7 @@ def score(args: argparse.Namespace) -> Outcome:
         embedding=args.embedding,
         out=args.out,
     )
-    return Outcome(found, scores_text(found))
+    return Outcome(found, scores_text(found), 1 if faults(found) else 0)
 
 
 def judge(args: argparse.Namespace) -> Outcome:

@@ -16,6 +16,7 @@ def complete(material: Material) -> None:
 
     Only where the metric is the mean of its items, as ROUGE is; a pair of a corpus metric stays untested.
     """
+    from ftlib.evaluation.analysis import deciding
     from ftlib.evaluation.statistics import holm
 
     added = [
@@ -25,9 +26,10 @@ def complete(material: Material) -> None:
     ]
     if not added:
         return
+    clusters = int((material.summary.get("settings") or {}).get("clusters") or material.n)
     rows = [*material.summary["pairs"], *added]
     family = [row for row in rows if row["metric"] == material.primary and {"tuned", "base"} & {material.state(row[end]) for end in "ab"}]
-    corrected = {id(row): p for row, p in zip(family, holm([row["p"] for row in family]), strict=True)}
+    corrected = {id(row): p for row, p in zip(family, holm([deciding(row, clusters) for row in family]), strict=True)}
     material.summary["pairs"] = [{**row, "p_holm": corrected[id(row)]} if id(row) in corrected else row for row in rows]
 
 
@@ -49,6 +51,8 @@ def paired(material: Material, a: str, b: str) -> dict[str, Any] | None:
         values[name] = np.array(known)
     first = next(iter(material.items.values()))
     labels = clusters([first[i].title for i in ids])
+    if len(set(labels)) < 2:
+        return None
     gaps = values[a] - values[b]
     sums = statistics.cluster_sums(np.stack([gaps, np.ones(len(ids))], axis=1), labels)
     resamples, seed = int(settings.get("resamples") or 10_000), int(settings.get("seed") or 42)

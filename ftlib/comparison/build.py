@@ -20,7 +20,8 @@ from ftlib.comparison.verdict import Verdict, verdict
 
 DEMO = (
     "This is the demo: the models are tiny and built on the spot, and the hosted one is tuned by our own loopback service. "
-    "Its figures say nothing about real models; they show what a comparison looks like."
+    "Its figures say nothing about real models; they show what a comparison looks like. "
+    "The tiny models know no language: their answers are nonsense put together from syllables, which can spell anything, a rude word too."
 )
 
 
@@ -204,6 +205,8 @@ def _setting(value: Any) -> str:
 def limits(material: Material) -> list[str]:
     """What the figures cannot say."""
     said = [f"All systems answered the same {material.n} test rows; other rows may order them otherwise.", seed_note(material)]
+    few = (material.summary.get("settings") or {}).get("few_items")
+    said += [str(few)] if few else []
     judge = material.summary.get("judge") or {}
     if judge.get("status") != "done":
         said.append(
@@ -221,6 +224,8 @@ def limits(material: Material) -> list[str]:
             "so every tuned system looks better than it is."
         )
     for key, values in ((material.summary.get("settings") or {}).get("differing") or {}).items():
+        if len({_setting(value) for value in values.values()}) < 2:
+            continue  # they differ in nothing that changes an answer
         each = "; ".join(f"{name} {_setting(value)}" for name, value in values.items())
         said.append(f"The contestants differ in {key}, which a fair comparison would have equal: {each}.")
     if material.stopped:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ftlib.evaluation import statistics as st
 from ftlib.evaluation.metrics import Metric
 
+ONE = "one item, or several with near-equal titles, have no interval and no test"
 Floats = NDArray[np.float64]
 
 
@@ -44,8 +45,10 @@ def resample(metrics: Mapping[str, Metric], labels: NDArray[np.int64], resamples
     }
 
 
-def system_metrics(system: str, metrics: Mapping[str, Metric], found: Mapping[tuple[str, str], Resampled]) -> tuple[dict[str, Any], dict[str, str]]:
-    """A system's ``metrics`` for the summary, and the reasons for those that do not apply to it."""
+def system_metrics(
+    system: str, metrics: Mapping[str, Metric], found: Mapping[tuple[str, str], Resampled], *, clusters: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """A system's ``metrics`` for the summary, and the reasons for those that do not apply to it; of one cluster there is no interval."""
     shown: dict[str, Any] = {}
     na: dict[str, str] = {}
     for name, metric in metrics.items():
@@ -55,7 +58,9 @@ def system_metrics(system: str, metrics: Mapping[str, Metric], found: Mapping[tu
             na[f"metrics.{name}"] = "no item of this system has what it is computed from"
             continue
         drawn = result.drawn[np.isfinite(result.drawn)]
-        low, high = st.interval(drawn)
+        low, high = st.interval(drawn) if clusters > 1 else (None, None)
+        if low is None:
+            na[f"metrics.{name}.low"] = na[f"metrics.{name}.high"] = ONE
         shown[name] = {
             "value": result.value,
             "low": low,
@@ -106,17 +111,29 @@ def trivial_pairs(systems: Sequence[str], trivial: Sequence[str]) -> list[tuple[
     return list(itertools.combinations([name for name in systems if name in trivial], 2))
 
 
-def all_pairs(pairs: Sequence[tuple[str, str]], metrics: Mapping[str, Metric], found: Mapping[tuple[str, str], Resampled]) -> list[dict[str, Any]]:
-    """Every pair on every metric; Holm's correction over the pairs of one metric (the family)."""
+def all_pairs(
+    pairs: Sequence[tuple[str, str]], metrics: Mapping[str, Metric], found: Mapping[tuple[str, str], Resampled], *, clusters: int
+) -> list[dict[str, Any]]:
+    """Every pair on every metric; Holm's correction over the pairs of one metric (the family).
+
+    With few clusters it corrects the larger of the two p values: the bootstrap's is too small there. One cluster tests nothing.
+    """
+    if clusters < 2:
+        return []
     rows: list[dict[str, Any]] = []
     for metric in metrics.values():
         if metric.part_of:
             continue
         family = [row for a, b in pairs if (row := compare(a, b, metric, found))]
-        for row, p in zip(family, st.holm([row["p"] for row in family]), strict=True):
+        for row, p in zip(family, st.holm([deciding(row, clusters) for row in family]), strict=True):
             row["p_holm"] = p
         rows += family
     return rows
+
+
+def deciding(row: Mapping[str, Any], clusters: int) -> float:
+    """The p of a pair that Holm corrects: the bootstrap's, or the larger of the two where clusters are few."""
+    return float(row["p"] if clusters >= st.FEW else max(row["p"], row["p_permutation"]))
 
 
 def flag_rates(rows: Sequence[set[str]], kinds: Sequence[str]) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def interval_chart(summary: Mapping[str, Any]) -> Picture:
     colours = {"tuned": "#0072b2", "base": "#e69f00", "trivial": "#777777"}
     for place, (name, metric) in enumerate(reversed(found.items())):
         colour = colours[summary["systems"][name]["state"]]
-        axes.plot([metric["low"], metric["high"]], [place, place], color=colour, linewidth=2)
+        if metric["low"] is not None:
+            axes.plot([metric["low"], metric["high"]], [place, place], color=colour, linewidth=2)
         axes.plot(metric["value"], place, "o", color=colour)
         axes.annotate(f"{metric['value']:.1f}", (metric["value"], place), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
     axes.set_yticks(range(len(found)), list(reversed(found)))

@@ -140,12 +140,12 @@ def wording(questions: Sequence[Question], scores: Sequence[float], test: Mappin
 
 
 def mean(scores: Sequence[float], run: Run) -> Row:
-    """Mean with a bootstrap interval."""
+    """Mean with a bootstrap interval, which one score does not have."""
     import numpy as np
 
     sums = np.array(scores, dtype=np.float64)[:, None]
     drawn = statistics.bootstrap(sums, min(run.profile.evaluation.resamples, 10_000), run.profile.seed)[:, 0] / len(scores)
-    low, high = statistics.interval(drawn)
+    low, high = statistics.interval(drawn) if len(scores) > 1 else (None, None)
     return {"value": float(sums.mean()), "low": low, "high": high, "n": len(scores)}
 
 

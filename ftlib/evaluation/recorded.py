@@ -81,26 +81,45 @@ def training_texts(path: Path) -> Iterator[str]:
             raise DataError(f"{path}, line {number}: neither content, output nor messages; give a training file of one of our formats.")
 
 
+def faults(found: dict[str, Any]) -> list[str]:
+    """Why scores are findings and not plain results: answers that failed, and systems of which every answer is empty."""
+    said = []
+    for name, data in found["systems"].items():
+        if data["failed"]:
+            said.append(f"{name}: {data['failed']} of {found['n']} answers failed")
+        elif data["flags"]["empty"]["count"] == found["n"]:
+            said.append(f"{name}: every answer is empty")
+    return said
+
+
 def scores_text(found: dict[str, Any]) -> str:
     """The summary as a few tables for a terminal."""
     names = [name for name in found["settings"]["metrics"] if any(name in s["metrics"] for s in found["systems"].values())]
     width = max(len("system"), *map(len, found["systems"]))
-    lines = [f"{found['n']} items, {found['settings']['resamples']} resamples, primary metric {found['primary']}", ""]
+    count = f"{found['n']} {'item' if found['n'] == 1 else 'items'}"
+    lines = [f"{count}, {found['settings']['resamples']} resamples, primary metric {found['primary']}; [95 % interval]", ""]
+    units = {name: data["metrics"][name]["unit"] for data in reversed(found["systems"].values()) for name in names if name in data["metrics"]}
     lines.append("  ".join(["system".ljust(width), "failed", *(name.rjust(22) for name in names)]))
+    lines.append("  ".join([" " * width, "items".rjust(6), *(units[name].rjust(22) for name in names)]))
     for system, data in found["systems"].items():
         cells = [_cell(data["metrics"].get(name)).rjust(22) for name in names]
         lines.append("  ".join([system.ljust(width), str(data["failed"]).rjust(6), *cells]))
+    if found["settings"]["few_items"]:
+        lines.append(f"\nWarning: {found['settings']['few_items']}")
     small = found["smallest_difference"]
     if small["value"] is not None:
         lines.append(f"\nSmallest {small['metric']} difference that {found['n']} items can show: {small['value']:.2f} {small['unit']}.")
     shown = [row for row in found["pairs"] if row["metric"] == found["primary"]]
     if shown:
-        lines += ["", f"differences in {found['primary']}"]
+        lines += [
+            "",
+            f"differences in {found['primary']}, {units.get(found['primary'], '')}, [95 % interval], p of the paired bootstrap and after Holm",
+        ]
         lines += [
             f"  {row['a']} - {row['b']}: {row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], p {row['p']:.4f}, Holm {row['p_holm']:.4f}"
             for row in shown
         ]
-    lines += ["", "degenerate answers"]
+    lines += ["", *(f"Finding: {fault}." for fault in faults(found)), "degenerate answers"]
     for system, data in found["systems"].items():
         seen = [f"{kind} {100 * rate['rate']:.0f} % ({rate['count']})" for kind, rate in data["flags"].items() if rate["count"]]
         lines.append(f"  {system}: {', '.join(seen) or 'none'}")
@@ -112,4 +131,6 @@ def scores_text(found: dict[str, Any]) -> str:
 
 
 def _cell(metric: dict[str, Any] | None) -> str:
-    return f"{metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}]" if metric else "n/a"
+    if not metric:
+        return "n/a"
+    return f"{metric['value']:.2f} " + ("[n/a]" if metric["low"] is None else f"[{metric['low']:.2f}, {metric['high']:.2f}]")

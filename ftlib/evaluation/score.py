@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ftlib.errors import ProfileError
 from ftlib.evaluation import analysis, statistics
 from ftlib.evaluation.flags import KINDS, LIMITS, find_flags
 from ftlib.evaluation.items import Given, Item
@@ -17,6 +18,13 @@ from ftlib.evaluation.similar import THRESHOLD, clusters
 from ftlib.evaluation.words import function_words
 
 log = logging.getLogger("ftlib")
+FEWEST = 20  # resamples
+
+
+def check_resamples(resamples: int) -> None:
+    """Raises ProfileError where there are too few resamples for a 95 % interval."""
+    if resamples < FEWEST:
+        raise ProfileError(f"resamples: {resamples} are too few for an interval; give {FEWEST} or more (10,000 is the default).")
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,10 @@ class Settings:
     failed_score: float = 0.0
     language: str = "en"
     trivial: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ProfileError where there are too few resamples for an interval."""
+        check_resamples(self.resamples)
 
 
 @dataclass
@@ -66,6 +78,7 @@ def score(
     )
     metrics |= more or {}
     labels = clusters([item.title for item in items])
+    count = int(labels.max()) + 1
     found = analysis.resample(metrics, labels, settings.resamples, settings.seed)
     titled, trained = any(item.title for item in items), training is not None
     flags, openings = find_flags(items, dict(answers), prompts=prompts, language=settings.language, training=training)
@@ -73,7 +86,7 @@ def score(
     kinds = [kind for kind in KINDS if judged.get(kind, True)]
     systems: dict[str, Any] = {}
     for name, given in answers.items():
-        shown, na = analysis.system_metrics(name, metrics, found)
+        shown, na = analysis.system_metrics(name, metrics, found, clusters=count)
         known = [kind for kind in kinds if kind != "cut" or any(a.finish for a in given)]
         na |= {f"flags.{kind}": _why_unknown(kind) for kind in KINDS if kind not in known}
         rates = analysis.flag_rates(flags[name], known)
@@ -82,8 +95,8 @@ def score(
         systems[name] = {"failed": sum(a.failed for a in given), "n": len(items), "metrics": shown, "flags": rates, "na": na}
     tested = analysis.pairs_of(list(answers), settings.trivial)
     _warn_of_few(len(tested), settings.resamples)
-    pairs = analysis.all_pairs(tested, metrics, found)
-    among_trivial = analysis.all_pairs(analysis.trivial_pairs(list(answers), settings.trivial), metrics, found)
+    pairs = analysis.all_pairs(tested, metrics, found, clusters=count)
+    among_trivial = analysis.all_pairs(analysis.trivial_pairs(list(answers), settings.trivial), metrics, found, clusters=count)
     summary = {
         "n": len(items),
         "primary": settings.primary,
@@ -115,10 +128,21 @@ def _stated(settings: Settings, metrics: Mapping[str, Metric], labels: np.ndarra
         "language": settings.language,
         "interval": "95 % percentile, paired bootstrap",
         "clusters": int(labels.max()) + 1,
+        "few_items": few_items(len(labels), int(labels.max()) + 1),
         "cluster_threshold": THRESHOLD,
         "holm_family": "all pairs shown, on one metric or flag; pairs of trivial systems apart",
         "flag_limits": LIMITS,
     }
+
+
+def few_items(items: int, clusters: int) -> str | None:
+    """A warning that stands beside intervals of too few items; None where there are enough."""
+    if clusters >= statistics.FEW:
+        return None
+    what = f"{items} {'item' if items == 1 else 'items'}" + (f" in {clusters} groups of near-equal titles" if clusters < items else "")
+    if clusters == 1:
+        return f"{what}: {analysis.ONE}; the figures say nothing beyond these answers."
+    return f"{what}: fewer than {statistics.FEW}, so the intervals are too narrow and the figures say little beyond these answers."
 
 
 def _why_unknown(kind: str) -> str:

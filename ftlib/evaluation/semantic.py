@@ -32,6 +32,7 @@ def embed(texts: Sequence[str], model: str, batch: int = 32) -> tuple[Floats, st
     import torch
     from transformers import AutoModel, AutoTokenizer
 
+    reach(model)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
         network: Any = AutoModel.from_pretrained(model, use_safetensors=True).eval()
@@ -49,6 +50,24 @@ def embed(texts: Sequence[str], model: str, batch: int = 32) -> tuple[Floats, st
             vectors = states.sum(1) / mask.sum(1).clamp(min=1)
             found.append(torch.nn.functional.normalize(vectors, dim=-1).double().numpy())
     return np.concatenate(found), revision
+
+
+def reach(model: str) -> None:
+    """Raises Refused at once, in one sentence, where a hub model is neither on this machine nor to be had.
+
+    Left to themselves the libraries try again for a minute and print every attempt.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if Path(model).is_dir() or isinstance(try_to_load_from_cache(model, "config.json") if model.count("/") < 2 else None, str):
+        return
+    try:
+        HfApi().model_info(model, timeout=10)
+    except Exception as error:  # a missing model, no network, a wrong name: the client has a class of its own for each
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Refused(
+            f"The embedding model {model} is not on this machine and the hub does not give it ({why}); give a folder or a hub id."
+        ) from None
 
 
 def semantic(items: Sequence[Item], answers: Mapping[str, Sequence[Given]], model: str, failed: float) -> dict[str, Metric]:

@@ -92,7 +92,7 @@ def metrics(summary: Mapping[str, Any]) -> Table:
     return Table(
         ("system", "failed", *(NAMES.get(name, name) for name in names)),
         rows,
-        f"{summary['n']} test items. Intervals: {summary['settings']['interval']}. {_smallest(summary)}{_failed(summary)}",
+        f"{summary['n']} test items. Intervals: {summary['settings']['interval']}. {_smallest(summary)}{_failed(summary)}{_few(summary)}",
     )
 
 
@@ -107,6 +107,11 @@ def _failed(summary: Mapping[str, Any]) -> str:
     """How many items failed in which systems, and how they were scored; empty where none did."""
     found = [f"{system} {data['failed']}" for system, data in summary["systems"].items() if data["failed"]]
     return f" Failed items, scored as {summary['settings']['failed_score']:g} and never dropped: {', '.join(found)}." if found else ""
+
+
+def _few(summary: Mapping[str, Any]) -> str:
+    """The warning where there are few items; empty where there are enough."""
+    return f" {said}" if (said := summary["settings"].get("few_items")) else ""
 
 
 def signatures(summary: Mapping[str, Any]) -> Table:
@@ -132,7 +137,7 @@ def pairs(summary: Mapping[str, Any], metric: str = "") -> Table:
         if row["metric"] == metric
     ]
     head = ("difference", NAMES.get(metric, metric), "95 % interval", "p, bootstrap", "p, sign flips", "p, Holm", "told apart?")
-    return Table(head, rows, _smallest(summary) + _failed(summary))
+    return Table(head, rows, _smallest(summary) + _failed(summary) + _few(summary))
 
 
 def flags(summary: Mapping[str, Any]) -> Table:

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Z = 1.959963984540054  # the normal's 97.5 % point
 Z_POWER = Z + 0.8416212335729143  # and 80 % power
+FEW = 30  # clusters below which a percentile interval is too narrow and a bootstrap p too small
 CELLS = 4_000_000  # numbers drawn at once: bounds memory for any number of items
 
 

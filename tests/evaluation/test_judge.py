@@ -256,3 +256,12 @@ def test_a_model_on_this_machine_can_be_the_judge(judged, monkeypatch):
     found = judge_run(run.path, provider="local", model=str(build_tiny("tiny-micro")), pairs=2, systems=("one.tuned", "one.base"))
     assert (found["status"], found["n"], found["unparsable"], found["trusted"]) == ("done", 2, 2, False)
     assert len((run.path / "scores" / "judge-record.jsonl").read_text().splitlines()) == 2 * (2 + 2 + 2) + 4 + 4  # controls, pairs and marks
+
+
+def test_an_unknown_provider_and_a_run_without_its_test_rows_are_said_at_once(judged):
+    run, *_ = judged
+    with pytest.raises(ProfileError, match="There is no provider 'opnai'"):
+        judge_run(run.path, provider="opnai", model="j")
+    run.test_file.unlink()
+    with pytest.raises(DataError, match="holds no test rows"):
+        judge_run(run.path, provider="sandbox", model="j")

@@ -154,3 +154,32 @@ def test_the_answers_of_the_original_project(real_data, tmp_path):
     assert all("pasted_repr" in flags["pasted", i] for i in range(11))
     assert found["systems"]["finetuned"]["metrics"]["rougeL"]["value"] > found["systems"]["base"]["metrics"]["rougeL"]["value"]
     assert "Smallest rougeL difference that 11 items can show" in scores_text(found)
+
+
+def test_findings_are_failed_answers_and_systems_that_say_nothing(files, tmp_path, capsys):
+    empty = tmp_path / "empty.jsonl"
+    write_jsonl(empty, [{**row, "answer": ""} for row in read_jsonl(files["good"])])
+    failed = tmp_path / "failed.jsonl"
+    write_jsonl(failed, [{**row, "answer": None if i == 0 else row["answer"]} for i, row in enumerate(read_jsonl(files["good"]))])
+    for path, code, said in ((files["good"], 0, ""), (empty, 1, "empty: every answer is empty"), (failed, 1, "answers failed")):
+        assert main(["score", "--references", str(files["references"]), "--answers", str(path)]) == code
+        assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["0", "-5", "19"])
+def test_too_few_resamples_are_one_sentence(files, capsys, number):
+    assert main(["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--resamples", number]) == 2
+    assert capsys.readouterr().err == f"ftlib score: resamples: {number} are too few for an interval; give 20 or more (10,000 is the default).\n"
+
+
+def test_an_embedding_model_out_of_reach_is_refused_at_once(files, capsys, monkeypatch):
+    pytest.importorskip("torch")
+    hub = pytest.importorskip("huggingface_hub")
+
+    def nobody(*_, **__):
+        raise ConnectionError("no route to host\nand more lines")
+
+    monkeypatch.setattr(hub.HfApi, "model_info", nobody)
+    assert main(["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--embedding", "all-MiniLM"]) == 2
+    why = "is not on this machine and the hub does not give it (no route to host); give a folder or a hub id."
+    assert capsys.readouterr().err == f"ftlib score: The embedding model all-MiniLM {why}\n"

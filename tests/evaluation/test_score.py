@@ -31,7 +31,7 @@ def test_identical_systems_differ_by_nothing(pairs):
     given_ = answers([a for a, _ in pairs])
     found = score(items([r for _, r in pairs]), {"a": given_, "other": answers(["x"] * len(pairs)), "b": given_}, Settings(ALL, resamples=60)).summary
     same = [row for row in found["pairs"] if (row["a"], row["b"]) == ("a", "b")]
-    assert same
+    assert same or found["settings"]["clusters"] == 1
     for row in same:
         assert (row["difference"], row["low"], row["high"], row["p"], row["p_permutation"], row["p_holm"]) == (0, 0, 0, 1, 1, 1)
     assert all(row["p"] == 1 for row in found["mcnemar"] if (row["a"], row["b"]) == ("a", "b"))
@@ -94,7 +94,9 @@ def test_near_equal_titles_are_one_cluster():
 
 def test_what_cannot_be_known_has_its_reason():
     found = score([Item("1", "a b")], {"s": [Given("1", "a b")]}, Settings(["rougeL", "title_faithfulness"], resamples=50)).summary["systems"]["s"]
-    assert set(found["na"]) == {"metrics.title_faithfulness", "flags.memorised", "flags.nothing_of_title", "flags.cut"}
+    ends = {name for name in found["na"] if name.endswith((".low", ".high"))}  # one item has no interval
+    assert {"metrics.rougeL.low", "metrics.rougeL.high"} <= ends
+    assert set(found["na"]) == {"metrics.title_faithfulness", "flags.memorised", "flags.nothing_of_title", "flags.cut", *ends}
     assert "cut" not in found["flags"]
 
 
@@ -117,10 +119,33 @@ def test_a_primary_metric_that_is_not_measured_is_refused():
 
 
 def test_trivial_systems_are_tested_against_each_other_in_a_family_of_their_own():
-    three = {"model": answers(["a"]), "echo": answers(["b"]), "constant": answers(["c"])}
-    pairs = score(items(["a"]), three, Settings(["rougeL"], resamples=50, trivial=["echo", "constant"])).summary["pairs"]
+    three = {"model": answers(["a", "b"]), "echo": answers(["b", "c"]), "constant": answers(["c", "a"])}
+    pairs = score(items(["a lamp", "b chair"]), three, Settings(["rougeL"], resamples=50, trivial=["echo", "constant"])).summary["pairs"]
     assert [(row["a"], row["b"]) for row in pairs] == [("model", "echo"), ("model", "constant"), ("echo", "constant")]
-    assert pairs[2]["p_holm"] == pairs[2]["p"]
+    assert pairs[2]["p_holm"] == max(pairs[2]["p"], pairs[2]["p_permutation"])  # not multiplied by the number of the models' pairs
+
+
+def test_few_items_are_warned_of_and_test_by_the_larger_p():
+    texts = ["oak lamp", "blue mug", "tin box"]
+    two = {"right": answers(texts), "wrong": answers(["x", "y", "z"])}
+    found = score(items(texts), two, Settings(["rougeL"], resamples=2000)).summary
+    (row,) = found["pairs"]
+    assert row["p"] < 0.05 <= row["p_holm"] == row["p_permutation"]  # a bootstrap of three items is sure of anything
+    assert found["settings"]["few_items"].startswith("3 items: fewer than 30")
+    assert (
+        score(
+            items([f"{word} {i}" for i, word in enumerate("abcdefgh" * 5)]), {"a": answers(["a"] * 40)}, Settings(["rougeL"], resamples=50)
+        ).summary["settings"]["few_items"]
+        is None
+    )
+
+
+def test_one_item_has_neither_interval_nor_test():
+    found = score(items(["oak lamp"]), {"a": answers(["oak"]), "b": answers(["x"])}, Settings(["rougeL"], resamples=50)).summary
+    assert found["pairs"] == []
+    assert found["systems"]["a"]["metrics"]["rougeL"]["low"] is None
+    assert "no interval" in found["systems"]["a"]["na"]["metrics.rougeL.low"]
+    assert "no interval" in found["settings"]["few_items"]
 
 
 def test_semantic_similarity_without_a_model_is_refused():

@@ -30,7 +30,7 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
         ax.errorbar(
             x,
             y,
-            yerr=[[max(0.0, y - found["low"])], [max(0.0, found["high"] - y)]],
+            yerr=None if found["low"] is None else [[max(0.0, y - found["low"])], [max(0.0, found["high"] - y)]],
             color=colour,
             marker=marker,
             markersize=8,

@@ -23,6 +23,7 @@ from ftlib.evaluation.questions import records, task_of
 from ftlib.files import read_json, read_jsonl, sha256_file, write_json
 from ftlib.profile import Judge
 from ftlib.runs import Run
+from ftlib.training.hosted.provider import load_provider
 
 __all__ = ["choose", "judge_run", "judge_step", "judge_text", "judgement"]
 log = logging.getLogger("ftlib")
@@ -54,6 +55,10 @@ def judge_run(
 
     run = Run.open(run_path)
     judge = _which(run, provider, model, pairs)
+    if not run.test_file.exists():
+        raise DataError(
+            f"{run.path} holds no test rows (curated/{run.test_file.name}), which a judge is shown; run its profile again, then judge that run."
+        )
     with run.lock():
         chosen = choose(run, systems)
         if judge is not None:
@@ -72,6 +77,8 @@ def _which(run: Run, provider: str | None, model: str | None, pairs: int) -> Jud
     if (provider is None) != (model is None):
         raise ProfileError("Give --provider and --model together (--provider local for a model on this machine).")
     if provider is not None and model is not None:
+        if provider != "local":
+            load_provider(provider, run.profile.providers)
         return Judge(provider=provider, model=model, pairs=pairs)
     return run.profile.evaluation.judge
 
@@ -90,7 +97,9 @@ def choose(run: Run, systems: Sequence[str] | None = None) -> tuple[str, str]:
         if system not in answered:
             raise DataError(f"{system!r} has no answers in {run.path}; there are: {', '.join(sorted(answered)) or 'none'}.")
     if len(systems) != 2 or systems[0] == systems[1]:
-        raise DataError(f"{run.path}: two different systems are needed to compare, and {len(set(systems))} is there.")
+        raise DataError(
+            f"{run.path}: two different systems with answers are needed to compare, and there {'is 1' if len(set(systems)) == 1 else 'are none'}."
+        )
     return systems[0], systems[1]
 
 
