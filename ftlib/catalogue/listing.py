@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 
-from ftlib.catalogue.hardware import DEVICES, GB, find_device, fits_on, memory_bytes
+from ftlib.catalogue.hardware import DEVICES, GB, MEMORY_ERROR, Device, find_device, fits_on, memory_bytes
 from ftlib.catalogue.models import Model, catalogue
 
 LENGTH = 2048  # tokens a row at which the memory is stated, two rows at once
 
 
 def list_models(fits: str | None = None) -> list[dict[str, Any]]:
-    """The entries of the catalogue, each as a JSON object with ``qlora_memory_bytes`` (estimated; null where not known).
+    """The entries of the catalogue, each as a JSON object with ``qlora_memory_bytes`` (estimated; null where not known),
+    ``smallest_gpu``, and ``marginal``: whether the estimate's error could take it out of that GPU (out of ``fits`` where that is given).
 
     Args:
         fits: only what QLoRA trains on that GPU, two rows of 2,048 tokens at once.
@@ -21,14 +22,21 @@ def list_models(fits: str | None = None) -> list[dict[str, Any]]:
     Raises ProfileError for a GPU that is not known.
     """
     device = find_device(fits) if fits else None
-    models = [model for model in catalogue().values() if model.local]
+    models = [model for model in catalogue().values() if model.local and not (device and model.build)]  # those need no GPU
     hosted = [] if device else [model for model in catalogue().values() if not model.local]
-    return [_row(model) for model in [*models, *hosted] if device is None or fits_on(model, device, longest=LENGTH)]
+    return [_row(model, device) for model in [*models, *hosted] if device is None or fits_on(model, device, longest=LENGTH)]
 
 
-def _row(model: Model) -> dict[str, Any]:
+def _row(model: Model, device: Device | None) -> dict[str, Any]:
     memory = memory_bytes(model.shape, batch=2, longest=LENGTH)["total"] if model.shape else None
-    return {**msgspec.to_builtins(model), "qlora_memory_bytes": round(memory) if memory else None, "smallest_gpu": smallest_gpu(model)}
+    smallest = smallest_gpu(model)
+    on = device or (DEVICES.get(smallest) if smallest else None)
+    return {
+        **msgspec.to_builtins(model),
+        "qlora_memory_bytes": round(memory) if memory else None,
+        "smallest_gpu": smallest,
+        "marginal": memory * (1 + MEMORY_ERROR) > on.memory if memory and on else None,
+    }
 
 
 def smallest_gpu(model: Model) -> str | None:
@@ -46,7 +54,8 @@ def models_text(rows: list[dict[str, Any]]) -> str:
     table = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
-    note = f"{qlora}: estimated GPU memory to train two rows of that length at once; smallest GPU: where that fits."
+    note = f"{qlora}: estimated GPU memory to train two rows of that length at once; smallest GPU: where that fits"
+    note += f" (marginal: perhaps not, as the estimate may be {MEMORY_ERROR:.0%} off)."
     return "\n".join([*lines, "", note])
 
 
@@ -60,7 +69,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         "n/a" if row["context"] is None else f"{row['context']:,}",
         row["licence"] or "n/a",
         "n/a" if gated is None else "yes" if gated else "no",
-        "n/a" if memory is None else f"{memory / GB:.1f} GB",
+        "n/a" if memory is None else f"{memory / GB:.1f} GB" + (" (marginal)" if row["marginal"] else ""),
         row["smallest_gpu"] or "n/a",
         ", ".join(offers) or "-",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.catalogue import Model, find_model
+from ftlib.catalogue.hardware import find_device
 from ftlib.errors import DataError, ProfileError
 from ftlib.plan.text import estimate_text
 from ftlib.profile import builtin_names, load_profile
@@ -46,6 +47,7 @@ def estimate(
     """
     if epochs is not None and epochs <= 0:
         raise ProfileError(f"--epochs is {epochs:g}; it must be above 0.")
+    find_device(gpu)
     if str(what) in builtin_names("profiles") or Path(what).suffix in (".yaml", ".yml"):
         if model or provider:
             raise ProfileError("--model and --provider belong to a training file; for a profile write --set contestants.NAME.model=MODEL.")
@@ -70,6 +72,7 @@ def _file(path: Path, model: str | None, provider: str | None, epochs: float | N
     report, _ = estimate_rows(path, entry, where, epochs, gpu, prices)
     if where:
         report |= answers_of_file(path, entry, where, prices)
+        report["na"] |= {f"usd_per_1000_answers.{state}": why for state, why in report["answers_na"].items()}
     warnings = [*report.pop("warnings", []), *prices.warnings()]
     return {"what": str(path), "kind": "file", "model": entry.name, **report, "prices": prices.rows(), "warnings": warnings}
 

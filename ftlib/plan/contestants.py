@@ -55,7 +55,7 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
             report |= training.data("training_cost_usd")
         except UnknownPrice as error:
             report |= unknown("training_cost_usd")
-            report["na"]["training_cost_usd"] = not_tuned(model, provider.name) or str(error)
+            report["na"]["training_cost_usd"] = not_tuned(model, provider.name) or unpriced(model, provider.name, error)
     sets = asked(run, contestant, encoding=model.encoding or ENCODING)
     states = [system.rpartition(".")[2] for system in contestant.systems()]
     share = provider.batch_discount if contestant.batch_api else 1.0
@@ -71,6 +71,13 @@ def not_tuned(model: Model, provider: str) -> str | None:
     offer = model.at(provider)
     elsewhere = offer is None and not model.open_weights and provider in builtin_names("providers")
     return f"{provider} does not tune {model.id}; `ftlib models` lists who tunes what." if elsewhere or (offer and offer.tunable is False) else None
+
+
+def unpriced(model: Model, provider: str, error: UnknownPrice) -> str:
+    """Why the price of a training is not known: perhaps the provider does not offer the model at all."""
+    if model.at(provider) is None and provider in builtin_names("providers"):
+        return f"{provider} is not known to tune {model.id} (`ftlib models` lists who tunes what); if it does: {error}"
+    return str(error)
 
 
 def dates(model: Model, provider: str, *, tuning: bool, today: datetime.date | None = None) -> list[str]:
@@ -100,6 +107,9 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
         raise ProfileError(closed)
     prices.free = service.free
     report = hosted_training(rows, model, service, epochs)
-    cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)
+    try:
+        cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)
+    except UnknownPrice as error:
+        raise UnknownPrice(unpriced(model, provider, error)) from None
     warnings = dates(model, provider, tuning=True)
     return {**report, **cost.data("training_cost_usd"), "trainer": "hosted", "provider": provider, "warnings": warnings}, cost

@@ -36,6 +36,7 @@ def unknown(key: str) -> dict[str, None]:
     return {key: None, f"{key}_low": None, f"{key}_high": None}
 
 
+NEVER = 10**6  # days
 NOTHING = Amount(0.0, 0.0, 0.0)
 
 
@@ -60,7 +61,7 @@ class Prices:
         """What (expected, low, high) units cost. Raises UnknownPrice."""
         if self.free:
             return NOTHING
-        price = find_price(provider, model, unit, tuned=tuned, file=self.file)
+        price = find_price(provider, model, unit, tuned=tuned, file=self.file, old_after_days=NEVER)  # `warnings` says which are old
         self.used[price.provider, price.model, price.unit] = price
         expected, low, high = quantity
         return Amount(price.cost(expected), price.low * low / price.per, price.high * high / price.per)

@@ -56,7 +56,10 @@ def _training(report: Json) -> list[str]:
         f"{report['epochs']:g} epoch{'' if report['epochs'] == 1 else 's'}{steps}"
     ]
     if "billed_training_tokens" in report:
-        lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {in_dollars(report, 'training_cost_usd')}")
+        cost = in_dollars(report, "training_cost_usd")
+        if "minimum_charge_usd" in report:
+            cost = f"{cost}: the minimum charge of a job; its tokens alone {in_dollars(report, 'tokens_cost_usd')}"
+        lines.append(f"{report['billed_training_tokens']:,} billed training tokens: {cost}")
     if "hosting_usd_per_hour" in report:
         lines.append(f"hosting the tuned model: {in_dollars(report, 'hosting_usd_per_hour')} an hour, as long as it stands")
     if report.get("seconds") is not None:
@@ -71,11 +74,12 @@ def _rented(report: Json) -> str:
     if "rented_cost_usd" not in report:
         return ""
     hours = [f"{row['provider']} {row['usd']:.3g}" if row["usd"] else f"{row['provider']} free" for row in report["gpu_hour_usd"]]
-    return f"; rented {in_dollars(report, 'rented_cost_usd')}, an hour: {', '.join(hours)}"
+    return f"; rented {in_dollars(report, 'rented_cost_usd')} at the median of the paid prices of an hour: {', '.join(hours)}"
 
 
 def _thousand(report: Json) -> list[str]:
     parts = [f"{state} {in_dollars(amount, 'usd')}" for state, amount in (report.get("usd_per_1000_answers") or {}).items() if amount]
+    parts += [f"{key.rpartition('.')[2]} n/a" for key in report.get("na", {}) if key.startswith(("usd_per_1000_answers.", "answers_cost_usd."))]
     return [f"a thousand answers: {', '.join(parts)}"] if parts else []
 
 

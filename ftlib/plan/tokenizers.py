@@ -91,11 +91,13 @@ def tokenizer_at_hand(model: Model, revision: str | None = None, *, download: bo
             from ftlib.training.local.tiny import BUILDS, make_tokenizer, sample_texts
 
             return make_tokenizer(BUILDS[model.build], sample_texts())
-        from transformers import AutoTokenizer
-
+        pinned = None if Path(model.id).is_dir() else revision or model.revision
         if download and not Path(model.id).is_dir():
             _require_hub()
-        pinned = None if Path(model.id).is_dir() else revision or model.revision
+        elif not Path(model.id).is_dir():
+            _require_kept(model.id, pinned)
+        from transformers import AutoTokenizer
+
         return AutoTokenizer.from_pretrained(model.id, revision=pinned, local_files_only=not download)
     except (ImportError, OSError, ValueError) as error:
         raise LookupError(str(error).splitlines()[0]) from error
@@ -108,6 +110,15 @@ def _require_hub() -> None:
     host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname or "huggingface.co"
     if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy")):
         socket.create_connection((host, 443), timeout=5).close()
+
+
+def _require_kept(repo: str, revision: str | None) -> None:
+    """Raises OSError where the hub's cache holds no tokenizer of a model: known without transformers, which takes seconds to load."""
+    from huggingface_hub import try_to_load_from_cache
+
+    files = ("tokenizer_config.json", "tokenizer.json", "config.json")
+    if not any(isinstance(try_to_load_from_cache(repo, name, revision=revision), str) for name in files):
+        raise OSError("the hub's cache does not hold it")
 
 
 def local_tokens(model: Model, *, revision: str | None = None, template: str = "auto", download: bool = False) -> LocalTokens | None:

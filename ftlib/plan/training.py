@@ -81,13 +81,17 @@ def in_epochs(times: float) -> str:
 
 
 def hosted_cost(report: Json, provider: str, served: str, prices: Prices) -> Amount:
-    """What a job costs; what an hour of hosting costs, where that is known, is put into the report. Raises UnknownPrice."""
+    """What a job costs. Into the report go what an hour of hosting costs, and the minimum charge with what the tokens alone
+    would cost where it is more. Raises UnknownPrice."""
     quantity = (report["billed_training_tokens"], report["billed_low"], report["billed_high"])
     cost = prices.of(provider, served, "training_token", quantity)
     hosting = prices.known(provider, served, "hosting_minute") * 60
     if hosting.usd:
         report |= hosting.data("hosting_usd_per_hour")
-    return cost.at_least(prices.known(provider, served, "minimum_charge"))
+    least = prices.known(provider, served, "minimum_charge")
+    if least.usd > cost.usd:
+        report |= {"minimum_charge_usd": least.usd, **cost.data("tokens_cost_usd")}
+    return cost.at_least(least)
 
 
 def _hosted_tokens(rows: Sequence[Json], model: Model) -> tuple[list[int], str, float]:

@@ -204,3 +204,12 @@ def test_the_table_says_at_how_many_tokens_its_memory_is() -> None:
     assert "QLoRA at 2,048 tokens" in lines[0]
     assert lines[-1].startswith("QLoRA at 2,048 tokens: estimated")
     assert {model.qlora_length for model in catalogue().values()} <= {2048, None}
+
+
+def test_what_fits_a_gpu_needs_one_and_says_where_it_is_marginal() -> None:
+    rows = {row["name"]: row for row in list_models(fits="t4")}
+    assert not {"tiny-llama", "tiny-hosted"} & rows.keys()
+    assert rows["qwen3-14b"]["marginal"] is True
+    assert rows["llama-3.2-1b"]["marginal"] is False
+    assert "15.6 GB (marginal)" in models_text(list(rows.values()))
+    assert {row["name"]: row for row in list_models(fits="l4")}["qwen3-14b"]["marginal"] is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ftlib.errors import DataError, ProfileError
 from ftlib.formatting.tokens import example_tokens, prompt_tokens, rows_tokens
 from ftlib.plan import estimate, estimate_text
 from ftlib.plan.contestants import dates
+from ftlib.plan.tokenizers import tokenizer_at_hand
 from ftlib.plan.training import padding
 from ftlib.training.local.settings import TuneSettings
 
@@ -271,3 +273,33 @@ def test_a_model_that_a_service_tunes_no_more_is_said_to_be_so(tmp_path: Path) -
         estimate(tmp_path / "train.jsonl", model="gpt-4o-mini", provider="together")
     found = estimate("hosted", overrides=[*TINY, "contestants.gpt-4o-mini.model=gpt-4.1-nano"])
     assert found["contestants"][0]["na"]["training_cost_usd"].startswith("openai does not tune")
+
+
+def test_a_provider_without_the_model_a_minimum_charge_and_missing_answers_are_said(tmp_path: Path) -> None:
+    path = chat_file(tmp_path / "train.jsonl")
+    with pytest.raises(UnknownPrice, match="openai is not known to tune unsloth/Meta-Llama-3"):
+        estimate(path, model="llama-3.1-8b", provider="openai")
+    text = estimate_text(estimate(path, model="llama-3.1-8b", provider="together"))
+    assert "4.00 dollars (" in text
+    assert "the minimum charge of a job; its tokens alone 0.00" in text
+    assert "a thousand answers: base n/a, tuned n/a" in text
+
+
+def test_a_gpu_and_a_file_that_are_not_there_are_known_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="There is no GPU 't5'"):
+        estimate("demo", gpu="t5")
+    with pytest.raises(DataError, match=r"nothere\.jsonl does not exist; give a training file"):
+        estimate("nothere.jsonl")
+
+
+def test_an_old_price_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLIB_OLD_PRICE_DAYS", "0")
+    found = estimate(chat_file(tmp_path / "train.jsonl"), model=GPT)
+    assert sum("days old" in line for line in found["warnings"]) >= 1
+    assert "days old" not in caplog.text
+
+
+def test_a_tokenizer_that_is_not_kept_here_is_known_without_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(LookupError, match="the hub's cache does not hold it"):
+        tokenizer_at_hand(find_model("llama-3.1-8b"), revision="0" * 40)
