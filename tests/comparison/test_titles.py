@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ftlib.comparison import compare_run
 from ftlib.comparison.build import build
 from ftlib.comparison.charts.chart import drawings
 from ftlib.comparison.charts.style import styled
@@ -14,6 +15,7 @@ from ftlib.comparison.load import load_run
 from ftlib.comparison.workbook.overview import summary_table
 from ftlib.files import read_json, write_json
 from ftlib.runs import Run
+from tests.comparison.test_verdict import headline
 
 
 def titles(run: Run) -> dict[str, str]:
@@ -95,3 +97,15 @@ def test_bits_per_byte_stands_once_and_decoding_in_words(make_run: Callable[...,
     assert row["bits"].text() == "1.468 (1.450 to 1.490)"  # type: ignore[union-attr]
     (said,) = [limit for limit in comparison.limits if "decoding" in limit]
     assert said.endswith(": llama temperature 0, as many new tokens as the task says; gpt temperature 0.7, at most 128 new tokens.")
+
+
+def test_one_item_without_intervals_makes_a_whole_comparison(make_run: Callable[..., Run]) -> None:
+    run = make_run(n=1)
+    summary = read_json(run.path / "scores" / "summary.json")
+    for system in summary["systems"].values():
+        for metric in system["metrics"].values():
+            metric.update(low=None, high=None)
+    edit_summary(run, **{**summary, "pairs": [], "settings": {**summary["settings"], "few_items": "1 item: no interval."}})
+    compare_run(run)
+    assert "1 item: no interval." in (run.path / "report.md").read_text("utf-8")
+    assert "best system" not in headline(run)

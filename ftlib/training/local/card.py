@@ -39,11 +39,16 @@ def _data(run: Run, contestant: Contestant, report: dict[str, Any]) -> list[str]
     return [f"Source `{Path(data.source).name}`, recipe `{recipe}`, seed {run.profile.seed} ({hashes or 'no hashes recorded'})."]
 
 
+def _interval(entry: dict[str, Any]) -> str:
+    """A metric's interval, which one item does not have."""
+    return "n/a" if entry["low"] is None else f"{entry['low']:.4g} to {entry['high']:.4g}"
+
+
 def _scores(run: Run, contestant: Contestant) -> list[str]:
     path = run.path / "scores" / "summary.json"
     systems = read_json(path)["systems"] if path.exists() else {}
     rows = [
-        f"| {name} | {metric} | {entry['value']:.4g} | {entry['low']:.4g} to {entry['high']:.4g} | {entry['n']} |"
+        f"| {name} | {metric} | {entry['value']:.4g} | {_interval(entry)} | {entry['n']} |"
         for name in contestant.systems() if name in systems
         for metric, entry in systems[name]["metrics"].items() if entry.get("value") is not None
     ]  # fmt: skip
