@@ -9,7 +9,9 @@ from typing import Any
 
 import ftlib
 
-FORMAT_FOR = "whose rules to write for: openai (with --to chat unless given), azure, nebius, together, sandbox or local (with --to instruction)"
+FORMAT_FOR = (
+    "whose rules to write for: with --to chat openai (default), azure, nebius, together, sandbox or local; with --to instruction local (default)"
+)
 CHECK = """Is this training file good there.
 
 Exits with 0 where it is, though there may be warnings; with 1 where an error would have it refused; with 2 where it cannot be read."""
@@ -99,33 +101,36 @@ def _curation(commands: Any) -> None:
         "curate trn.json.gz --recipe default --out curated",
         "curate my.csv --title-field name --content-field text --train 1000 --test 200 --out curated",
     )
-    sub.add_argument("raw", help="JSON lines (.gz, .zst, .zip), CSV, Parquet, a hub dataset id, or `sample`")
-    sub.add_argument("--recipe", default="default", help="a built-in recipe or a YAML file")
+    sub.add_argument("raw", help="JSON lines (.gz, .zst, .zip), CSV, Parquet, a hub dataset as hf://OWNER/NAME, or `sample`")
+    sub.add_argument(
+        "--recipe", default="default", help="a built-in recipe (default unless given, books, seed-readme, seed-gpt, seed-llama) or a YAML file"
+    )
     sub.add_argument("--out", type=Path, required=True, help="folder to write")
-    for name in ("train", "valid", "test"):
-        sub.add_argument(f"--{name}", type=size, help="rows, or a share below 1")
-    sub.add_argument("--seed", type=int, default=42)
-    sub.add_argument("--limit", type=int, help="read at most so many rows")
+    for name, share in (("train", 0.9), ("valid", 0.05), ("test", 0.05)):
+        sub.add_argument(f"--{name}", type=size, help=f"rows, or a share below 1 (as the recipe says; in `default` {share})")
+    sub.add_argument("--seed", type=int, default=42, help="of everything random (%(default)s)")
+    sub.add_argument("--limit", type=int, help="read at most so many rows (all)")
     _fields(sub)
-    sub.add_argument("--max-bad-share", type=float, default=0.01, help="stop when more than this share of rows is unreadable")
+    sub.add_argument("--max-bad-share", type=float, default=0.01, help="stop when more than this share of rows is unreadable (%(default)s)")
     sub.add_argument("--rejected", action="store_true", help="write every rejected and every dropped row to rejected.jsonl, whole, with its reason")
-    sub.add_argument("--overview", choices=["file", "kept"], default="file", help="tokens.json counts the whole file, or the kept rows only (faster)")
+    sub.add_argument("--overview", choices=["file", "kept"], default="file", help="tokens.json counts the whole file, or only kept rows (file)")
     sub = _add(commands, "leaks", "exact and near duplicates between files of any of our formats", "leaks curated/train.jsonl curated/test.jsonl")
     sub.add_argument("files", nargs="+", type=Path)
-    sub.add_argument("--threshold", type=float, default=0.8, help="Jaccard similarity from which two texts are near-duplicates")
+    sub.add_argument("--threshold", type=float, default=0.8, help="Jaccard similarity from which two texts are near-duplicates (%(default)s)")
     _fields(sub)
 
 
 def _fields(sub: Any) -> None:
     for name in ("id", "title", "content"):
-        sub.add_argument(f"--{name}-field", help=f"the source's name for {name}")
+        default = "uid or id, else the row's number" if name == "id" else name
+        sub.add_argument(f"--{name}-field", help=f"the source's name for {name} ({default})")
 
 
 def _formatting(commands: Any) -> None:
     sub = _add(commands, "format", "records to training files", "format curated --to chat --task describe --out files")
     sub.add_argument("folder", type=Path)
     sub.add_argument("--to", choices=["instruction", "chat"], required=True, help="hosted services take chat rows, the local trainer both")
-    sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file")
+    sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file (%(default)s)")
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--for", dest="destination", metavar="DESTINATION", help=FORMAT_FOR)
     sub.add_argument("--truncate", type=int, metavar="TOKENS", help="cut answers of longer examples, and list them; nothing is cut unless given")
@@ -147,11 +152,11 @@ def _formatting(commands: Any) -> None:
         "estimate demo",
         "estimate train.jsonl --model gpt-4o-mini-2024-07-18 --epochs 3",
     )
-    sub.add_argument("what", metavar="PROFILE|FILE")
-    sub.add_argument("--model")
-    sub.add_argument("--provider")
-    sub.add_argument("--epochs", type=float)
-    sub.add_argument("--gpu", default="t4")
+    sub.add_argument("what", metavar="PROFILE|FILE", help="a profile, or a training file")
+    sub.add_argument("--model", help="of a training file, required: as `ftlib models` names it")
+    sub.add_argument("--provider", help="of a training file: who trains it (this machine, or the first that offers the model)")
+    sub.add_argument("--epochs", type=float, help="of all contestants, or of the file (the profile's, or the service's own choice)")
+    sub.add_argument("--gpu", default="t4", help="where local models are trained (%(default)s)")
     sub.add_argument(
         "--prices", type=Path, help="a price file of your own, over the built-in one (FTLIB_OLD_PRICE_DAYS sets from which age a price is warned of)"
     )
