@@ -156,14 +156,14 @@ def _kind(row: Any, path: Path | str) -> str:
 
 
 def _texts(kind: str, row: dict[str, Any]) -> tuple[str, str, str]:
-    """Id, title and content of a row; a prompt's title is its last paragraph, since the instruction stands before it."""
+    """Id, title and content of a row; a prompt's title is what follows its first paragraph, the instruction."""
     identity = str(row.get("id", row.get("uid", "")))
     if kind == "records":
         return identity, row["title"] or "", row["content"] or ""
     if kind == "instruction":
         return identity, row.get("input") or "", row["output"]
     users = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
-    return identity, users[-1].rsplit("\n\n", 1)[-1] if users else "", row["messages"][-1]["content"]
+    return identity, users[-1].split("\n\n", 1)[-1] if users else "", row["messages"][-1]["content"]
 
 
 def leaks_text(found: dict[str, Any]) -> str:

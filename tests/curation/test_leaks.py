@@ -179,3 +179,10 @@ def test_a_table_beside_a_curated_file_has_its_own_columns_and_rows_are_counted_
     assert "b.jsonl:3" in leaks_text(found)
     with pytest.raises(DataError, match="no field 'nam'"):
         find_leaks([tmp_path / "a.csv", curated], fields=Fields(title="nam", content="text"))
+
+
+def test_inputs_of_several_paragraphs_that_end_alike_are_no_leak(tmp_path: Path) -> None:
+    made = [{**row, "title": f"{row['title']}\n\nShips within 24 hours."} for row in rows(6)]
+    one, other = (write(tmp_path / f"{name}.jsonl", map(chat, part)) for name, part in (("a", made[:3]), ("b", made[3:])))
+    assert find_leaks([one, other])["exact"] == 0
+    assert find_leaks([one, write(tmp_path / "c.jsonl", map(instruction, made[:1]))])["exact"] == 1
