@@ -98,7 +98,7 @@ def test_without_a_tokenizer_a_long_row_is_a_warning_and_with_one_it_is_counted(
 
 @pytest.mark.parametrize(
     ("data", "what"),
-    [(gzip.compress(b"{}"), "gzip"), ('{"a": 1}'.encode("utf-16"), "UTF-16"), (b"PAR1xxxx", "Parquet"), (None, "No such file")],
+    [(gzip.compress(b"{}", mtime=0), "gzip"), ('{"a": 1}'.encode("utf-16"), "UTF-16"), (b"PAR1xxxx", "Parquet"), (None, "No such file")],
 )
 def test_files_that_are_no_text_are_refused_with_what_they_are(data: bytes | None, what: str, tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
