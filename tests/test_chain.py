@@ -116,8 +116,12 @@ def test_the_plan_says_what_will_be_done_and_what_it_takes(first: Report, tmp_pa
     fresh = plan_text(Run.create(tmp_path / "fresh", first.run.profile))
     assert "03_train_local__tiny-llama.ipynb         train:tiny-llama: not done yet" in fresh
     assert plan_text(first.run).count("not done yet") == 0
-    assert "as far as is known now" in fresh
+    assert "up to date" not in fresh
     assert "as far as is known now" not in plan_text(first.run)
+    again = Run(first.run.path, load_profile("demo", [*TINY, "data.valid=9"]))
+    curate, written, *_ = plan_text(again).splitlines()[1:]
+    assert curate.startswith("  01_curate.ipynb") and "up to date" not in curate
+    assert written.startswith("  02_format.ipynb") and "as far as is known now" in written
     assert "no key yet" not in fresh
     cost = cost_text(first.run)
     for part in ("tiny-llama (local", "billed training tokens", "within the budget"):
