@@ -108,7 +108,7 @@ def _curation(commands: Any) -> None:
     sub.add_argument("--out", type=Path, required=True, help="folder to write")
     for name, share in (("train", 0.9), ("valid", 0.05), ("test", 0.05)):
         sub.add_argument(f"--{name}", type=size, help=f"rows, or a share below 1 (as the recipe says; in `default` {share})")
-    sub.add_argument("--seed", type=int, default=42, help="of everything random (%(default)s)")
+    sub.add_argument("--seed", type=whole(0), default=42, help="of everything random (%(default)s)")
     sub.add_argument("--limit", type=int, help="read at most so many rows (all)")
     _fields(sub)
     sub.add_argument("--max-bad-share", type=float, default=0.01, help="stop when more than this share of rows is unreadable (%(default)s)")
@@ -212,15 +212,17 @@ def _evaluation(commands: Any) -> None:
     sub.add_argument("--answers", type=Path, nargs="+", required=True, help="lines {id, answer}; one file a system")
     sub.add_argument("--metrics", nargs="+")
     sub.add_argument("--primary", default="rougeL")
-    sub.add_argument("--seed", type=int, default=42)
+    sub.add_argument("--seed", type=whole(0), default=42)
     sub.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap and the permutation test; 20 or more, 10,000 by default")
     sub.add_argument("--train", type=Path, help="the training file, for the memorisation flag")
     sub.add_argument("--language", default="en", help="of the answers, as a code of two letters")
     sub.add_argument("--embedding", metavar="MODEL", help="a sentence-embedding model, for semantic similarity")
+    sub.add_argument("--failed-score", type=float, default=0.0, help="what an item scores whose answer failed (null); 0 by default")
     sub.add_argument("--out", type=Path, help="write the per-item table here")
     sub = _add(
         commands, "judge", "let a model compare the answers of a run pairwise", "judge results/demo --provider openai --model MODEL --pairs 100"
     )
+    sub.description = "Let a model compare the answers of a run pairwise. Exits with 1 where it was refused, or failed one of its controls."
     sub.add_argument("run", type=Path)
     sub.add_argument("--provider")
     sub.add_argument("--model")

@@ -161,17 +161,18 @@ def score(args: argparse.Namespace) -> Outcome:
         train=args.train,
         language=args.language,
         embedding=args.embedding,
+        failed_score=args.failed_score,
         out=args.out,
     )
     return Outcome(found, scores_text(found), 1 if faults(found) else 0)
 
 
 def judge(args: argparse.Namespace) -> Outcome:
-    """A judge over the pairs of a run; 1 where it was refused."""
+    """A judge over the pairs of a run; 1 where it was refused or failed a control."""
     from ftlib.evaluation.judge import judge_run, judge_text
 
     found = judge_run(args.run, provider=args.provider, model=args.model, pairs=args.pairs, systems=args.systems, human=args.human)
-    return Outcome(found, judge_text(found), 1 if found.get("status") == "refused" else 0)
+    return Outcome(found, judge_text(found), 1 if found.get("status") == "refused" or found.get("trusted") is False else 0)
 
 
 def compare(args: argparse.Namespace) -> Outcome:

@@ -61,6 +61,9 @@ _REMEDIES = {
     errno.ESTALE: "bring the disk back (is it still mounted?)",
     errno.ENOENT: "see that the path is right, or bring the folder back (is the disk still mounted?),",
     errno.ENAMETOOLONG: "give a shorter name",
+    errno.EISDIR: "give the name of a file, not of a folder,",
+    errno.ENOTDIR: "give a folder where a file stands now,",
+    errno.EEXIST: "give a folder where a file stands now,",
 }
 
 

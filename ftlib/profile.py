@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 import yaml
@@ -16,6 +16,7 @@ from ftlib.errors import ProfileError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 T = TypeVar("T")
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # what every generator takes
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -79,7 +80,7 @@ class Contestant(Strict):
     # what it learns from
     recipe: str | None = None  # None: data.recipe
     task: str | None = None  # None: the profile's
-    seed: int | None = None  # None: the profile's
+    seed: Seed | None = None  # None: the profile's
     # how long
     epochs: float | None = None
     steps: int | None = None
@@ -155,7 +156,7 @@ class Matrix(Strict):
 
     models: list[str] = msgspec.field(default_factory=list)
     recipes: list[str] = msgspec.field(default_factory=list)
-    seeds: list[int] = msgspec.field(default_factory=list)
+    seeds: list[Seed] = msgspec.field(default_factory=list)
     base: dict[str, Any] = msgspec.field(default_factory=dict)  # the fields that all of them share
 
 
@@ -163,7 +164,7 @@ class Profile(Strict):
     """A run as its author describes it."""
 
     name: str
-    seed: int = 42
+    seed: Seed = 42
     data: Data = msgspec.field(default_factory=Data)
     task: str = "describe"  # a built-in task or a YAML file
     contestants: list[Contestant] = msgspec.field(default_factory=list)

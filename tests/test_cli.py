@@ -30,6 +30,8 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         (["run", "demo", "--set", "data.recipe=defualt"], "did you mean 'default'"),
         (["run", "demo", "--set", "task=descirbe"], "did you mean 'describe'"),
         (["run", "demo", "--set", "contestants.tiny-llama.model=tiny-lama"], "tiny-lama"),
+        (["run", "demo", "--set", "seed=-1"], "seed: expected a whole number >= 0"),
+        (["run", "demo", "--set", "contestants.tiny-llama.seed=4294967296"], "seed: expected a whole number"),
         (["run", "demo", "--set", "contestants=[]"], "has no contestants"),
         (["run", "demo", "--set", "contestants.tiny-hosted.provider=opnai"], "did you mean 'openai'"),
         (["curate", "none.jsonl", "--out", "out"], "none.jsonl"),
@@ -55,7 +57,12 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
 
 @pytest.mark.parametrize(
     ("argv", "message"),
-    [(["sandbox", "--port", "99999"], "--port: 99999 is not between 0 and 65535"), (["run", "demo", "--jobs", "0"], "--jobs: 0 is not 1 or more")],
+    [
+        (["sandbox", "--port", "99999"], "--port: 99999 is not between 0 and 65535"),
+        (["run", "demo", "--jobs", "0"], "--jobs: 0 is not 1 or more"),
+        (["curate", "sample", "--out", "o", "--seed", "-1"], "--seed: -1 is not 0 or more"),
+        (["score", "--references", "r", "--answers", "a", "--seed", "-1"], "--seed: -1 is not 0 or more"),
+    ],
 )
 def test_a_number_out_of_range_is_refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

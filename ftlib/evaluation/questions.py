@@ -45,7 +45,7 @@ def check_evaluation(evaluation: Evaluation) -> None:
     Called before anything is trained or asked: a misspelt metric must not be found after the bill.
     """
     from ftlib.evaluation.metrics import ROUGES, check_names
-    from ftlib.evaluation.score import check_resamples
+    from ftlib.evaluation.score import check_numbers
     from ftlib.evaluation.semantic import needs
     from ftlib.evaluation.trivial import NAMES
     from ftlib.evaluation.words import signature
@@ -54,7 +54,7 @@ def check_evaluation(evaluation: Evaluation) -> None:
         for name in names:
             if name not in known:
                 raise ProfileError(f"evaluation.{kind}: there is no {name!r}{nearest(name, known)}.")
-    check_resamples(evaluation.resamples)
+    check_numbers(evaluation.resamples, evaluation.failed_score)
     check_names(evaluation.metrics, evaluation.primary, embedded=evaluation.embedding is not None)
     for tokenizer in {ROUGES[name] for name in evaluation.metrics if name in ROUGES}:
         signature(tokenizer)

@@ -24,6 +24,7 @@ def score_files(
     train: Path | str | None = None,
     language: str = "en",
     embedding: str | None = None,
+    failed_score: float = 0.0,
     out: Path | str | None = None,
 ) -> dict[str, Any]:
     """Score files of answers, one a system, against one file of references.
@@ -36,10 +37,11 @@ def score_files(
         train: the training file in any of our formats, for the memorised flag.
         language: of the answers, for content words and the wrong_language flag.
         embedding: a sentence-embedding model (folder or hub id), which adds the metric ``semantic``.
+        failed_score: what an item without an answer scores.
         out: where to write the per-item table (JSON lines).
 
     Returns the summary: systems, pairs, mcnemar, smallest_difference, settings. Raises DataError (file, line, field; ids
-    that do not match) and ProfileError (a metric that does not exist).
+    that do not match; ``out`` is one of the files read) and ProfileError (a metric that does not exist).
     """
     from ftlib.evaluation.metrics import check_names
     from ftlib.evaluation.score import Settings, item_rows, score
@@ -47,10 +49,13 @@ def score_files(
 
     names = [*dict.fromkeys([*(metrics or METRICS), primary, *(["semantic"] if embedding else [])])]
     check_names(names, primary, embedded=embedding is not None)
+    for path in [references, *answers, *([train] if train else [])]:
+        if out and Path(out).resolve() == Path(path).resolve():
+            raise DataError(f"--out {out} is one of the files that are read; give the per-item table a name of its own.")
     items = read_references(Path(references))
     files = name_systems([Path(path) for path in answers])
     given = {name: match(items, read_answers(path), str(path)) for name, path in files.items()}
-    settings = Settings(names, primary, seed, resamples, language=language)
+    settings = Settings(names, primary, seed, resamples, failed_score, language)
     more = semantic(items, given, embedding, settings.failed_score) if embedding else {}
     scored = score(items, given, settings, training=training_texts(Path(train)) if train else None, more=more)
     summary = scored.summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,10 +22,12 @@ log = logging.getLogger("ftlib")
 FEWEST = 20  # resamples
 
 
-def check_resamples(resamples: int) -> None:
-    """Raises ProfileError where there are too few resamples for a 95 % interval."""
+def check_numbers(resamples: int, failed_score: float) -> None:
+    """Raises ProfileError where there are too few resamples for a 95 % interval, or a failed item would score no number."""
     if resamples < FEWEST:
         raise ProfileError(f"resamples: {resamples} are too few for an interval; give {FEWEST} or more (10,000 is the default).")
+    if not math.isfinite(failed_score):
+        raise ProfileError(f"failed_score: {failed_score} is no number that could be averaged; 0 is the default.")
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Settings:
     trivial: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Raises ProfileError where there are too few resamples for an interval."""
-        check_resamples(self.resamples)
+        """Raises ProfileError as ``check_numbers`` does."""
+        check_numbers(self.resamples, self.failed_score)
 
 
 @dataclass
@@ -104,7 +107,7 @@ def score(
         "systems": systems,
         "pairs": pairs + among_trivial,
         "mcnemar": analysis.flag_tests(tested, flags, kinds),
-        "smallest_difference": smallest(pairs, settings),
+        "smallest_difference": smallest(pairs, settings, metrics[settings.primary].unit),
     }
     return Scored(summary, metrics, flags)
 
@@ -154,7 +157,7 @@ def _why_unknown(kind: str) -> str:
     }[kind]
 
 
-def smallest(pairs: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, Any]:
+def smallest(pairs: Sequence[Mapping[str, Any]], settings: Settings, unit: str) -> dict[str, Any]:
     """The smallest difference on the primary metric that these items can show (median over the pairs of real systems)."""
     real = [
         row["smallest_difference"]
@@ -164,7 +167,7 @@ def smallest(pairs: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str
     return {
         "metric": settings.primary,
         "value": float(np.median(real)) if real else None,
-        "unit": "points" if real else None,
+        "unit": unit if real else None,
         "how": "80 % power at 5 % two-sided, from the paired bootstrap; median over pairs of models",
         "na": None if real else "there is no pair of different systems to take it from",
         "z": statistics.Z_POWER,

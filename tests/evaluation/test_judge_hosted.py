@@ -149,10 +149,10 @@ def test_the_shipped_service_as_a_judge(scored, capsys, monkeypatch, tmp_path):
     finally:
         service.terminate()
         service.wait(30)
-    assert (code, found["status"], found["n"], found["trusted"]) == (0, "done", 3, False)
+    assert (code, found["status"], found["n"], found["trusted"]) == (1, "done", 3, False)
     assert {name: row["passed"] for name, row in found["controls"].items()} == {"identical": False, "shuffled_reference": False, "constant": False}
     assert found["unparsable"] == found["ties"] == 3
     assert 0 < sum(row["usd"] for row in log_lines(run)) <= 100.0
     assert (run.path / "ledger.jsonl").exists()
     (run.path / "steps" / "judge.json").unlink()
-    assert say(capsys, run, *arguments) == (0, found)
+    assert say(capsys, run, *arguments) == (1, found)

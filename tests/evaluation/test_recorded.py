@@ -166,6 +166,47 @@ def test_findings_are_failed_answers_and_systems_that_say_nothing(files, tmp_pat
         assert said in capsys.readouterr().out
 
 
+def test_what_a_failed_item_scores_may_be_declared(files, capsys):
+    write_jsonl(files["good"], [{**row, "answer": None if i < 3 else row["answer"]} for i, row in enumerate(read_jsonl(files["good"]))])
+    arguments = ["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--metrics", "rougeL", "--json"]
+
+    def mean(*more: str) -> float:
+        assert main([*arguments, *more]) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert (found["systems"]["good"]["failed"], found["systems"]["good"]["metrics"]["rougeL"]["n"]) == (3, 6)
+        return found["systems"]["good"]["metrics"]["rougeL"]["value"]
+
+    assert mean("--failed-score", "40") == pytest.approx(mean() + 20)
+    assert main([*arguments, "--failed-score", "nan"]) == 2
+    assert capsys.readouterr().err == "ftlib score: failed_score: nan is no number that could be averaged; 0 is the default.\n"
+
+
+@pytest.mark.parametrize("name", ["references", "good", "train"])
+def test_the_per_item_table_does_not_overwrite_what_is_read(files, capsys, name):
+    write_jsonl(files["train"], [{"content": "a b c"}])
+    before = files[name].read_bytes()
+    arguments = ["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--train", str(files["train"])]
+    assert main([*arguments, "--out", str(files[name].parent / "." / files[name].name)]) == 2
+    assert "is one of the files that are read" in capsys.readouterr().err
+    assert files[name].read_bytes() == before
+
+
+def test_a_per_item_table_that_cannot_be_written_is_one_sentence(files, tmp_path, capsys):
+    for out in (tmp_path, files["good"] / "items.jsonl"):
+        assert main(["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--out", str(out)]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"ftlib score: {tmp_path}")
+        assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(("primary", "unit"), [("rougeL", "points"), ("length_ratio", "ratio"), ("title_faithfulness", "percent")])
+def test_the_smallest_difference_has_the_unit_of_its_metric(files, primary, unit):
+    write_jsonl(files["bad"], [{"id": str(i), "answer": "An oak lamp. " * (i + 1) if i % 2 else "A book."} for i in range(6)])
+    found = score_files(files["references"], [files["good"], files["bad"]], primary=primary, resamples=50)
+    assert found["smallest_difference"]["unit"] == unit
+    assert f"{unit}." in scores_text(found)
+
+
 @pytest.mark.parametrize("number", ["0", "-5", "19"])
 def test_too_few_resamples_are_one_sentence(files, capsys, number):
     assert main(["score", "--references", str(files["references"]), "--answers", str(files["good"]), "--resamples", number]) == 2
