@@ -17,13 +17,12 @@ OUT = -1
 def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: str) -> dict[str, int]:
     """Rows of each side. ``asked`` holds what the user gave; None leaves it to the recipe.
 
-    The test set comes first, then validation; where the recipe's own train or valid cannot be filled they get what is left.
+    The test set comes first, then validation; where the recipe's own train or valid cannot be filled they get what is left. A share that
+    is asked for train is given: the recipe's own shares of valid and test become smaller, alike, where they have no room beside it.
     Raises DataError where a number that was asked for, or any test set, cannot be filled, or no row is left to train on.
     """
     wanted: dict[str, int] = {}
-    for side in SIDES:
-        given = asked.get(side)
-        size = given if given is not None else getattr(split, side)
+    for side, size in _with_room(split, rows, asked).items():
         wanted[side] = max(1, round(size * rows)) if r.is_share(size) else int(size)
     left = rows
     for side in ("test", "valid", "train"):
@@ -44,6 +43,17 @@ def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: st
             raise DataError(f"Recipe {recipe} keeps {kept}, which leaves none to train on beside {beside}; give more rows, or ask for fewer to test.")
         wanted[side], left = left, 0
     return wanted
+
+
+def _with_room(split: r.Split, rows: int, asked: dict[str, r.Size | None]) -> dict[str, r.Size]:
+    """The size of each side, the recipe's own shares beside a share that is asked for train no larger than what that leaves."""
+    made: dict[str, r.Size] = {side: getattr(split, side) if (size := asked.get(side)) is None else size for side in SIDES}
+    own = [side for side in ("valid", "test") if asked.get(side) is None and r.is_share(made[side])]
+    room = round(1 - sum(size if r.is_share(size) else size / rows for side, size in made.items() if side not in own), 9)
+    wants = sum(made[side] for side in own)
+    if r.is_share(asked.get("train") or 0) and round(wants, 9) > room:
+        made |= {side: made[side] * max(0.0, room) / wants for side in own}
+    return made
 
 
 def _before(one: str, other: str) -> bool:

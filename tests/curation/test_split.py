@@ -44,6 +44,23 @@ def test_shares(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "splits"),
+    [
+        ({"train": 0.8}, (160, 10, 10)),
+        ({"train": 0.96}, (192, 4, 4)),
+        ({"train": 0.8, "test": 0.2}, (160, 0, 40)),
+        ({"train": 0.8, "valid": 0.15}, (160, 30, 10)),
+        ({"train": 0.94, "test": 4}, (188, 8, 4)),
+        ({"train": 1.0}, (200, 0, 0)),
+        ({"test": 0.8}, (30, 10, 160)),
+    ],
+)
+def test_a_share_for_train_goes_before_the_recipes_own_shares(tmp_path: Path, asked: dict[str, float], splits: tuple[int, ...]) -> None:
+    path = write(tmp_path / "a.jsonl", rows(200))
+    assert tuple(curate(path, out=tmp_path / "out", **asked)["splits"].values()) == splits  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("asked", "says"),
     [
         ({"test": 101}, "keeps 100 rows, which leaves 100 for test, fewer than the 101 asked for"),
