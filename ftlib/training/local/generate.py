@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,7 +52,7 @@ def answer_batch(
     sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False, "temperature": None}
     if temperature > 0:
         torch.manual_seed(seed)
-    with loaded.state(tuned=tuned) as model, torch.inference_mode():
+    with loaded.state(tuned=tuned) as model, as_asked(loaded), torch.inference_mode():
         out = model.generate(
             input_ids=tokens,
             attention_mask=mask,
@@ -66,6 +67,22 @@ def answer_batch(
     made = out[:, width:].tolist()
     share = (time.perf_counter() - started) / len(ids)
     return [_finished(loaded, row, text, len(prompt), stop, share) for row, text, prompt in zip(made, rendered, ids, strict=True)]
+
+
+@contextmanager
+def as_asked(loaded: Loaded) -> Iterator[None]:
+    """Leave aside the decoding that a model's ``generation_config.json`` brings (a repetition penalty, beams, sampling).
+
+    It would make "greedy" mean something else for each model, and a penalty counts the padding too, so that answers would depend on the batch.
+    """
+    from transformers import GenerationConfig
+
+    model = loaded.model.get_base_model() if loaded.adapted else loaded.model
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _finished(loaded: Loaded, row: list[int], rendered: str, tokens_in: int, stop: Sequence[str], seconds: float) -> Generated:

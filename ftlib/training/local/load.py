@@ -94,7 +94,9 @@ def load(source: str | Path, settings: TuneSettings, *, revision: str | None = N
         precision = choose_precision(device, AutoConfig.from_pretrained(str(source), revision=revision).model_type)
         make = _by_unsloth if loader == "unsloth" else _by_transformers
         model, tokenizer = make(str(source), settings, revision, device, precision, quant)
-    loaded = Loaded(model, Template(tokenizer, settings.template, str(source)), str(source), loader, device, precision, quant)
+    template = Template(tokenizer, settings.template, str(source))
+    template.stop_at(model.generation_config.eos_token_id)
+    loaded = Loaded(model, template, str(source), loader, device, precision, quant)
     log.info("loaded %s with %s on %s in %s: %s", source, loader, device.name, precision.dtype, precision.reason)
     if adapter is not None:
         from peft import PeftModel

@@ -50,6 +50,10 @@ class Template:
         self.end_id = self._end()
         self.stop_ids = sorted({self.end_id, self.tokenizer.eos_token_id} - {None})
 
+    def stop_at(self, ids: int | Sequence[int] | None) -> None:
+        """End answers at these tokens too: those that the model's ``generation_config.json`` names, of which a tokenizer knows only one."""
+        self.stop_ids = sorted({*self.stop_ids, *([ids] if isinstance(ids, int) else ids or ())})
+
     def prompt(self, messages: Sequence[Message]) -> str:
         """The text up to where the model begins its answer."""
         return self.render(messages, open_turn=True)

@@ -57,6 +57,26 @@ def test_the_base_is_the_model_without_its_adapter(loaded: Loaded) -> None:
     assert texts(loaded, True) != texts(loaded, False)
 
 
+def test_the_models_own_decoding_is_left_aside_and_its_end_tokens_are_not(loaded: Loaded, tuned: Path, tmp_path: Path) -> None:
+    """Published models bring a repetition penalty, sampling and several end tokens in their generation_config.json."""
+    import json
+    import shutil
+
+    own = tmp_path / "model"
+    shutil.copytree(micro.model(), own)
+    brought = {"repetition_penalty": 1.8, "no_repeat_ngram_size": 2, "num_beams": 3, "do_sample": True, "temperature": 5.0, "top_k": 3}
+    (own / "generation_config.json").write_text(json.dumps({**brought, "eos_token_id": [2, 3, 77], "pad_token_id": 0}))
+    other = load(own, micro.settings(), adapter=tuned / "adapter")
+    assert other.template.stop_ids == [2, 3, 77]
+    other.template.stop_ids = loaded.template.stop_ids
+    asked = questions(4)
+    for state in (False, True):
+        for temperature in (0.0, 2.0):
+            ours, plain = (generate.answer_batch(m, asked, tuned=state, max_new_tokens=16, temperature=temperature) for m in (other, loaded))
+            assert [a.text for a in ours] == [a.text for a in plain]
+    assert other.model.get_base_model().generation_config.repetition_penalty == 1.8, "an exported model keeps its own"
+
+
 def test_a_length_limit_and_a_stop_text_are_told_apart(loaded: Loaded) -> None:
     asked = questions(1)
     long = generate.answer_batch(loaded, asked, tuned=True, max_new_tokens=4)[0]
