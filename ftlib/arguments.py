@@ -103,7 +103,9 @@ def _curation(commands: Any) -> None:
     )
     sub.add_argument("raw", help="JSON lines (.gz, .zst, .zip), CSV, Parquet, a hub dataset as hf://OWNER/NAME, or `sample`")
     sub.add_argument(
-        "--recipe", default="default", help="a built-in recipe (default unless given, books, seed-readme, seed-gpt, seed-llama) or a YAML file"
+        "--recipe",
+        default="default",
+        help="a built-in recipe (default unless given, books, no-books, seed-readme, -gpt, -llama) or a YAML file",
     )
     sub.add_argument("--out", type=Path, required=True, help="folder to write")
     for name, share in (("train", 0.9), ("valid", 0.05), ("test", 0.05)):

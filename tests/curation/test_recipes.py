@@ -88,8 +88,8 @@ def test_every_built_in_recipe_keeps_rows_of_the_sample_and_books_and_default_le
     assert "rows read" in funnel_text(funnel)
 
 
-def test_there_are_the_five_recipes() -> None:
-    assert set(builtin_names("recipes")) == {"default", "books", "seed-readme", "seed-gpt", "seed-llama"}
+def test_there_are_the_six_recipes() -> None:
+    assert set(builtin_names("recipes")) == {"default", "books", "no-books", "seed-readme", "seed-gpt", "seed-llama"}
     for name in builtin_names("recipes"):
         assert load_recipe(name).about
 

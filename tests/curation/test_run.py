@@ -70,6 +70,29 @@ def test_a_held_out_recipe_is_transfer_only(tmp_path: Path) -> None:
     assert not (run.curated / "transfer.jsonl").exists()
 
 
+def seed_run(tmp_path: Path, name: str, *sets: str) -> Run:
+    run = Run.create(tmp_path / name, load_profile("seed", ["data.train=20", "data.test=10", *sets]))
+    curate_run(run)
+    return run
+
+
+def test_the_originals_profile_holds_out_what_is_no_book_and_trains_on_the_same_rows(tmp_path: Path) -> None:
+    run, plain = seed_run(tmp_path, "held", "data.source=sample"), seed_run(tmp_path, "plain", "data.source=sample", "data.held_out=null")
+    transfer = read(run.curated / "transfer.jsonl")
+    assert len(transfer) == 10
+    print_words = ("author", "copyright", "review", " book ", "novel", "paperback")
+    assert not any(word in f" {row['title']} {row['content']} ".lower() for row in transfer for word in print_words)
+    for file in ("train.jsonl", "test.jsonl"):
+        assert read(run.curated / file) == read(plain.curated / file)
+
+
+def test_on_real_rows_the_slice_of_the_originals_profile_is_films_and_clothes(real_data: Path, tmp_path: Path) -> None:
+    run = seed_run(tmp_path, "real", f"data.source={real_data / 'trn_head_nonempty_1000.jsonl'}")
+    titles = [row["title"] for row in read(run.curated / "transfer.jsonl")]
+    assert len(titles) == 3
+    assert sum("VHS" in title or "Tutu" in title for title in titles) == 2  # the third comes with a DVD
+
+
 @pytest.mark.parametrize(("name", "write_it"), [("a.csv", "csv"), ("a.parquet", "parquet"), ("a.jsonl", "jsonl")])
 def test_a_users_own_file_with_other_field_names(tmp_path: Path, name: str, write_it: str) -> None:
     pandas = pytest.importorskip("pandas")
