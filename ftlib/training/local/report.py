@@ -23,7 +23,8 @@ def build(
     weights = out / "adapter" / "adapter_model.safetensors"
     work = tally.seconds["train"]
     na = {"money_usd": "nothing is charged here", "seconds.queue": "training here waits for nobody", "tokens.billed": "nothing is charged here"}
-    if tally.energy_wh is None:
+    energy = None if energy_reason else tally.energy_wh  # a piece that could not be read leaves the whole unknown
+    if energy is None:
         na["energy_wh"] = energy_reason or "NVML gave no reading"
     if not loaded.device.gpu:
         na |= dict.fromkeys(("memory.allocated_bytes", "memory.reserved_bytes"), "only a GPU's allocator counts them")
@@ -39,12 +40,12 @@ def build(
         "memory": {key: tally.peak.get(key) for key in ("allocated_bytes", "reserved_bytes", "rss_bytes")},
         "parameters": {"total": total, "trainable": trainable, "share": trainable / total},
         "adapter_bytes": weights.stat().st_size, "adapter_sha256": sha256_file(weights),
-        "energy_wh": tally.energy_wh, "money_usd": None,
+        "energy_wh": energy, "money_usd": None,
         "device": {"name": loaded.device.name, "kind": loaded.device.kind, "loader": loaded.loader},
         "precision": {"dtype": loaded.precision.dtype, "reason": loaded.precision.reason},
         "versions": versions(), "settings": settings.plain(),
         "how": dict.fromkeys(("seconds", "tokens", "examples", "rates", "memory", "loss", "adapter_bytes", "parameters"), "measured")
-               | ({"energy_wh": "measured"} if tally.energy_wh is not None else {}),
+               | ({"energy_wh": "measured"} if energy is not None else {}),
         "na": na,
     }  # fmt: skip
 

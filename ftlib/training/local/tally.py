@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Tally:
     energy_wh: float | None = None
     peak: dict[str, int] = field(default_factory=dict)  # bytes
     pieces: int = 0
+    _meter: Energy | None = field(default=None, repr=False)
     _phase: str | None = field(default=None, repr=False)
     _since: float = field(default=0.0, repr=False)
 
@@ -67,10 +68,25 @@ class Tally:
         self.supervised += int(agreed(int((labels != IGNORED).sum()), "sum"))
         self.padding += int(agreed(ids.numel() - tokens, "sum"))
 
+    def meter(self, device_kind: str) -> Energy:
+        """Begin to measure energy and peak memory of this piece, which add to those of the pieces before it."""
+        self._meter = Energy(device_kind)
+        return self._meter
+
+    def measure(self) -> None:
+        """Take in what the meter has read since the last time, so that what is saved holds it."""
+        if self._meter is None:
+            return
+        used = self._meter.watt_hours()
+        self.energy_wh = self.energy_wh if used is None else (self.energy_wh or 0.0) + used
+        for name, size in peak_memory(self._meter.device_kind).items():
+            self.peak[name] = max(self.peak.get(name, 0), size)
+
     def save(self, folder: Path) -> None:
         """Write into a checkpoint."""
         self.flush()
-        write_json(folder / FILE, {key: value for key, value in asdict(self).items() if not key.startswith("_")})
+        self.measure()
+        write_json(folder / FILE, {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("_")})
 
     @classmethod
     def load(cls, folder: Path) -> Tally:
@@ -90,13 +106,12 @@ def peak_memory(device_kind: str) -> dict[str, int]:
 
 
 class Energy:
-    """Energy of this machine's first NVIDIA GPU since the meter was made, as NVML counts it."""
+    """Energy that this machine's first NVIDIA GPU has used since it was last asked, as NVML counts it."""
 
     def __init__(self, device_kind: str) -> None:
-        self.reason: str | None = None
+        self.device_kind = device_kind
+        self.reason: str | None = None if device_kind == "cuda" else "NVML measures NVIDIA GPUs only"
         self._start = self._read() if device_kind == "cuda" else None
-        if device_kind != "cuda":
-            self.reason = "NVML measures NVIDIA GPUs only"
 
     def _read(self) -> float | None:
         try:
@@ -111,6 +126,9 @@ class Energy:
         return None
 
     def watt_hours(self) -> float | None:
-        """Wh since the start; None with ``reason`` where nothing could be read."""
+        """Wh since the last call, or since the start; None with ``reason`` where nothing could be read."""
         now = self._read() if self._start is not None else None
-        return None if now is None or self._start is None else (now - self._start) / 3.6e6
+        if now is None or self._start is None:
+            return None
+        used, self._start = (now - self._start) / 3.6e6, now
+        return used

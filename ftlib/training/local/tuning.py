@@ -17,7 +17,7 @@ from ftlib.training.local.load import Loaded, load, require_training_extra, wrap
 from ftlib.training.local.packing import one_by_one, require_isolation
 from ftlib.training.local.rows import Example, Tokens, tokenise
 from ftlib.training.local.settings import TuneSettings
-from ftlib.training.local.tally import Energy, Tally, peak_memory
+from ftlib.training.local.tally import Tally
 
 log = logging.getLogger("ftlib")
 
@@ -145,22 +145,19 @@ def _attempt(
         wrap(loaded, settings)
         if settings.packing:
             require_isolation(loaded)
-        energy, energy_before = Energy(loaded.device.kind), tally.energy_wh or 0.0
+        energy = tally.meter(loaded.device.kind)
     with tally.phase("tokenise"):
         limits: dict[str, Any] = {"max_length": settings.max_length, "truncate": settings.truncate}
         rows = tokenise(train, loaded.template, **limits, where="train")
         held_out = tokenise(valid, loaded.template, **limits, where="valid")
     trainer, watch = _train(loaded, settings, rows, held_out, checkpoints, start, tally, fingerprint, hooks)
-    used = energy.watt_hours()
-    tally.energy_wh = None if used is None else energy_before + used
     with tally.phase("save"):
         if settings.early_stopping:
             _go_back_to_best(trainer, checkpoints)
         if main_process():
             _save_adapter(loaded, out)
         wait()  # the others read it for their report
-    for name, size in peak_memory(loaded.device.kind).items():
-        tally.peak[name] = max(tally.peak.get(name, 0), size)
+    tally.measure()
     from ftlib.training.local.report import build
 
     done = replace(settings, packing=bool(trainer.args.packing))  # Unsloth may have turned it off
