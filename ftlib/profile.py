@@ -133,7 +133,7 @@ class Judge(Strict):
 
     provider: str
     model: str
-    pairs: int = 100
+    pairs: Annotated[int, msgspec.Meta(ge=1)] = 100
     rubric: bool = True
 
 

@@ -32,6 +32,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         (["run", "demo", "--set", "contestants.tiny-llama.model=tiny-lama"], "tiny-lama"),
         (["run", "demo", "--set", "seed=-1"], "seed: expected a whole number >= 0"),
         (["run", "demo", "--set", "contestants.tiny-llama.seed=4294967296"], "seed: expected a whole number"),
+        (["run", "demo", "--set", "evaluation.judge={provider: openai, model: m, pairs: -5}"], "pairs: expected a whole number >= 1"),
         (["run", "demo", "--set", "contestants=[]"], "has no contestants"),
         (["run", "demo", "--set", "contestants.tiny-hosted.provider=opnai"], "did you mean 'openai'"),
         (["curate", "none.jsonl", "--out", "out"], "none.jsonl"),
@@ -61,6 +62,7 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
         (["sandbox", "--port", "99999"], "--port: 99999 is not between 0 and 65535"),
         (["run", "demo", "--jobs", "0"], "--jobs: 0 is not 1 or more"),
         (["curate", "sample", "--out", "o", "--seed", "-1"], "--seed: -1 is not 0 or more"),
+        (["judge", "r", "--pairs", "0"], "--pairs: 0 is not 1 or more"),
         (["score", "--references", "r", "--answers", "a", "--seed", "-1"], "--seed: -1 is not 0 or more"),
     ],
 )

@@ -120,7 +120,7 @@ def _score(run: Run, statuses: Mapping[str, Mapping[str, Any]], refusals: Mappin
             costs.add(about, answers[name], run)
         else:
             about |= absent[name]
-    judged = judgement(summary.parent)
+    judged = judgement(run)
     if judged is None:
         for about in systems.values():
             about["na"] |= {f"judge.{name}": "no judge was run" for name in CRITERIA}

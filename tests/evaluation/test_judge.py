@@ -13,7 +13,7 @@ from ftlib.evaluation import answer_run, score_run
 from ftlib.evaluation.judge import judge_run, judge_text, prompts
 from ftlib.evaluation.judge.human import agreement
 from ftlib.evaluation.judge.verdicts import Verdict, control, length_controlled, tally
-from ftlib.files import read_json
+from ftlib.files import read_json, read_jsonl, write_jsonl
 from ftlib.training.trainer import Answer, trainer_for
 
 
@@ -196,10 +196,36 @@ def test_a_blind_sheet_without_any_judge(judged):
     run, go, asked = judged
     assert go(longer, provider=None, model=None)["blind_sheet"].endswith("blind_sheet.csv")
     assert asked == []
-    filled = fill(run, lambda row: "tie" if row["pair"] == "1" else "first")
+    filled = fill(run, lambda row: "tie" if row["pair"].endswith("-1") else "first")
     found = go(longer, provider=None, model=None, human=filled)
     assert (found["human"]["n"], found["human"]["ties"], found["status"]) == (12, 1, "no judge was run")
     assert found["human"]["agreement"]["na"] == "no judge was run"
+
+
+def test_a_sheet_of_two_other_systems_is_not_taken_for_this_one(judged):
+    run, go, _ = judged
+    go(longer, provider=None, model=None)
+    filled = fill(run, lambda row: "first")
+    go(longer, provider=None, model=None, systems=("two.tuned", "one.base"))
+    with pytest.raises(DataError, match=r"row 2: there is no pair [a-p]{4}-1 in the sheet that .*blind_key.json belongs to"):
+        go(longer, provider=None, model=None, systems=("two.tuned", "one.base"), human=filled)
+
+
+def test_what_was_said_of_answers_that_have_changed_is_left_out(judged, caplog):
+    run, go, _ = judged
+    go(longer, pairs=8)
+    filled = fill(run, lambda row: "first")
+    assert go(longer, pairs=8, human=filled)["human"]["n"] == 12
+    path = run.answers_file("one.tuned")
+    write_jsonl(path, [{**row, "answer": "Quite another answer."} for row in read_jsonl(path)])
+    found = score_run(run)["judge"]
+    assert (found["status"], found["systems"], found["human"]) == ("outdated", {}, None)
+    assert "the answers that it judged have changed" in judge_text(found)
+    assert "human.json is left out" in caplog.text
+    assert go(longer, pairs=8)["status"] == "done"
+    assert "Quite another answer." in (run.path / "scores" / "blind_sheet.csv").read_text()
+    with pytest.raises(DataError, match="there is no pair"):
+        go(longer, pairs=8, human=filled)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])

@@ -68,7 +68,7 @@ def judge_run(
         if human is not None:
             add_human(run, Path(human))
         score_run(run, judge=False)
-    found = judgement(run.path / "scores") or {"systems": {}, "a": chosen[0], "b": chosen[1], "human": None}
+    found = judgement(run) or {"systems": {}, "a": chosen[0], "b": chosen[1], "human": None}
     return found | {"blind_sheet": str(run.path / "scores" / "blind_sheet.csv")}
 
 
@@ -113,12 +113,17 @@ def pairs_of(run: Run, systems: tuple[str, str], most: int) -> list[Pair]:
 
 
 def blind(run: Run, systems: tuple[str, str]) -> None:
-    """Write the blind sheet of these two systems, unless it is there already: a person may be filling it in."""
+    """Write the blind sheet of these two systems' answers, unless it is there already: a person may be filling it in."""
     folder = run.path / "scores"
-    key = folder / "blind_key.json"
-    if key.exists() and (lambda k: (k["a"], k["b"]))(read_json(key)) == systems:
+    key, answers = folder / "blind_key.json", answer_hashes(run, systems)
+    if key.exists() and (lambda k: ((k["a"], k["b"]), k.get("answers")))(read_json(key)) == (systems, answers):
         return
-    write_sheet(folder, pairs_of(run, systems, PAIRS), systems, run.profile.seed)
+    write_sheet(folder, pairs_of(run, systems, PAIRS), systems, run.profile.seed, answers)
+
+
+def answer_hashes(run: Run, systems: Sequence[str]) -> dict[str, str]:
+    """The files that systems' answers stand in, by hash: what is said of them holds for these answers alone."""
+    return {system: sha256_file(path) for system in systems if (path := run.answers_file(system)).exists()}
 
 
 def judge_step(run: Run, judge: Judge, systems: tuple[str, str]) -> None:
@@ -129,6 +134,7 @@ def judge_step(run: Run, judge: Judge, systems: tuple[str, str]) -> None:
     inputs: dict[str, Path | str | None] = {system: run.answers_file(system) for system in systems}
     settings = {"judge": msgspec.to_builtins(judge), "version": VERSION, "seed": run.profile.seed, "systems": systems}
     about = {"judge": {"provider": judge.provider, "model": judge.model}, "a": systems[0], "b": systems[1], "version": VERSION}
+    about["answers"] = answer_hashes(run, systems)
     try:
         with run.step("judge", inputs={**inputs, "test": run.test_file}, settings=settings, outputs=[out]) as step:
             if step.needed:
@@ -148,21 +154,37 @@ def add_human(run: Run, sheet: Path) -> None:
     names, said = read_json(key), list(read_sheet(sheet, key).items())
     counts = Counter(winner for _, winner in said)
     found = {"a": names["a"], "b": names["b"], "n": len(said), "wins_a": counts["a"], "wins_b": counts["b"], "ties": counts["tie"]}
+    found["answers"] = names.get("answers")
     found |= {"win_rate_a": (counts["a"] + counts["tie"] / 2) / len(said), "sheet_sha256": sha256_file(sheet), "verdicts": dict(said)}
     write_json(run.path / "scores" / "human.json", found)
 
 
-def judgement(scores: Path) -> dict[str, Any] | None:
-    """What a judge and a person said of a run's answers, with their agreement; None where neither did."""
-    judged, human = scores / "judge.json", scores / "human.json"
+def judgement(run: Run) -> dict[str, Any] | None:
+    """What a judge and a person said of a run's answers, with their agreement; None where neither did.
+
+    What was said of answers that have changed since is left out, with a warning or, of a judge, the reason.
+    """
+    judged, human = run.path / "scores" / "judge.json", run.path / "scores" / "human.json"
     if not judged.exists() and not human.exists():
         return None
     person = dict(read_json(human)) if human.exists() else None
+    if person is not None and outdated(run, person):
+        log.warning("%s is left out: the answers that it judges have changed; fill a new blind sheet (`ftlib judge %s`)", human, run.path)
+        person = None
     nobody: dict[str, Any] = {"status": "no judge was run", "reason": None, "systems": {}, "a": person and person["a"], "b": person and person["b"]}
     found: dict[str, Any] = dict(read_json(judged)) if judged.exists() else nobody
+    if outdated(run, found):
+        about = {key: found[key] for key in ("judge", "a", "b", "family_warning") if key in found}
+        found = {**about, "status": "outdated", "reason": "the answers that it judged have changed; run `ftlib judge` again", "systems": {}}
     if person is not None:
         same = (found["a"], found["b"]) == (person["a"], person["b"])
         person["agreement"] = agreement(person["verdicts"], found.get("verdicts", {}) if same else {})
         if not judged.exists():
             person["agreement"]["na"] = "no judge was run"
-    return found | {"human": person}
+    return found | {"human": person} if judged.exists() or person else None
+
+
+def outdated(run: Run, said: dict[str, Any]) -> bool:
+    """Whether the answers that something was said of are no longer those of the run."""
+    known = said.get("answers")
+    return bool(known) and known != answer_hashes(run, list(known))

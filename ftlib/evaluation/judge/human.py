@@ -12,31 +12,40 @@ from typing import Any
 
 from ftlib.errors import DataError
 from ftlib.evaluation import statistics
-from ftlib.files import read_json, write_atomic, write_json
+from ftlib.files import hash_json, read_json, write_atomic, write_json
 
 PAIRS = 30
+LETTERS = str.maketrans("0123456789", "ghijklmnop")  # a spreadsheet takes no such name for a number or a date
+SHEET = "blind_sheet.csv"
 COLUMNS = ("pair", "title", "first", "second", "better")
 MEANING = {"1": "first", "first": "first", "2": "second", "second": "second", "0": "tie", "tie": "tie", "=": "tie"}
 
 
-def write_sheet(folder: Path, pairs: Sequence[tuple[str, str, str, str]], systems: tuple[str, str], seed: int) -> None:
+def write_sheet(
+    folder: Path, pairs: Sequence[tuple[str, str, str, str]], systems: tuple[str, str], seed: int, answers: Mapping[str, str] | None = None
+) -> None:
     """Write ``blind_sheet.csv`` (who wrote what is not in it) and ``blind_key.json`` (which says so).
+
+    A pair's name begins with letters that belong to this sheet alone, so that another sheet is not taken for it.
 
     Args:
         pairs: (id, title, a's answer, b's answer).
         systems: the names of a and b.
+        answers: hashes of the files that the answers stand in.
     """
     rng = random.Random(seed)
+    sheet = hash_json([pairs, systems, seed])[:4].translate(LETTERS)
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(COLUMNS)
     key = {}
     for number, (identity, title, a, b) in enumerate(pairs, 1):
         a_first = rng.random() < 0.5
-        key[str(number)] = {"id": identity, "first": "a" if a_first else "b"}
-        writer.writerow([number, *(_safe(text) for text in (title, a if a_first else b, b if a_first else a)), ""])
-    write_atomic(folder / "blind_sheet.csv", "\ufeff" + table.getvalue())
-    write_json(folder / "blind_key.json", {"a": systems[0], "b": systems[1], "pairs": key})
+        name = f"{sheet}-{number}"
+        key[name] = {"id": identity, "first": "a" if a_first else "b"}
+        writer.writerow([name, *(_safe(text) for text in (title, a if a_first else b, b if a_first else a)), ""])
+    write_atomic(folder / SHEET, "\ufeff" + table.getvalue())
+    write_json(folder / "blind_key.json", {"a": systems[0], "b": systems[1], "answers": answers, "pairs": key})
 
 
 def _safe(text: str) -> str:
@@ -48,7 +57,8 @@ def _safe(text: str) -> str:
 def read_sheet(path: Path, key_file: Path) -> dict[str, str]:
     """A filled sheet as id -> winner (a, b or tie); rows left empty are left out.
 
-    Raises DataError with file, row and field where a cell is none of first, second, tie (or 1, 2, 0).
+    Raises DataError with file, row and field where a cell is none of first, second, tie (or 1, 2, 0), or a pair is none of
+    the sheet that the key belongs to.
     """
     key = read_json(key_file)["pairs"]
     try:
@@ -66,7 +76,11 @@ def read_sheet(path: Path, key_file: Path) -> dict[str, str]:
         said = (row["better"] or "").strip().lower()
         if not said:
             continue
-        if said not in MEANING or str(row["pair"]) not in key:
+        if str(row["pair"]) not in key:
+            raise DataError(
+                f"{path}, row {number}: there is no pair {row['pair']} in the sheet that {key_file} belongs to; fill {key_file.parent / SHEET}."
+            )
+        if said not in MEANING:
             raise DataError(f"{path}, row {number}: better is {said!r} for pair {row['pair']}; write first, second or tie.")
         place = key[str(row["pair"])]
         choice = MEANING[said]
