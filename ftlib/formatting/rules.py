@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -46,6 +47,7 @@ SPECIAL = {
 }
 LOOKS_SPECIAL = re.compile(r"<\|[a-z_]{2,30}\|>")
 SURROGATE = re.compile("[\ud800-\udfff]")
+TYPES = {"tools": list, "parallel_tool_calls": bool, "tool_calls": list, "name": str, "tool_call_id": str}  # of what stands beside the texts
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def _chat(row: dict[str, Any], destination: Destination, family: str | None) -> 
         yield "messages", "error", "messages", f"{shape}, where {destination.name} takes messages", "make the file with `ftlib format --to chat`"
         return
     yield from _unknown(row, destination.row_keys, "")
+    yield from _typed(row, "", family)
     messages = row["messages"]
     if not isinstance(messages, list) or not messages:
         yield "messages", "error", "messages", f"messages is {_kind(messages)}, not a list of messages", "give at least a user's and an assistant's"
@@ -119,6 +122,7 @@ def _message(item: Any, at: str, destination: Destination, family: str | None) -
         yield "message", "error", at, f"the message is {_kind(item)}, not an object", "write {role, content}"
         return
     yield from _unknown(item, destination.message_keys, f"{at}.")
+    yield from _typed(item, f"{at}.", family)
     role = item.get("role")
     if role not in destination.roles:
         yield "role", "error", f"{at}.role", f"role is {_shown(role)}", f"use one of {', '.join(destination.roles)}"
@@ -139,6 +143,8 @@ def _instruction(row: dict[str, Any], destination: Destination, family: str | No
     yield from _unknown(row, destination.row_keys, "")
     if "weight" in row:
         yield from _weight(row["weight"], "weight", "assistant")
+        if row["weight"] == 0:
+            yield "weight", "warning", "weight", "the answer has weight 0, so nothing is learnt", "give it weight 1, or leave the row out"
     for key in ("instruction", "input"):
         yield from _text(row.get(key), key, family, required=False)
     if row.get("instruction") == "" and row.get("input") == "":
@@ -157,6 +163,11 @@ def _text(value: Any, field: str, family: str | None, *, required: bool) -> Iter
         yield "empty", "error", field, f"{field} is empty", "fill it, or leave the row out"
     if SURROGATE.search(value):
         yield "unicode", "error", field, "half a surrogate pair, which is no character", "mend the text where it comes from, or leave the row out"
+    yield from _tokens(value, field, family)
+
+
+def _tokens(value: str, field: str, family: str | None) -> Iterator[Wrong]:
+    """Spellings of special tokens in a text."""
     known = SPECIAL.get(family or "")
     if known and (literal := known.search(value)):
         yield "special_token", "error", field, f"the text holds {literal[0]}, a special token of the model", "remove it or write it another way"
@@ -170,14 +181,28 @@ def _unknown(item: dict[str, Any], keys: Sequence[str], at: str) -> Iterator[Wro
             yield "unknown_key", "error", f"{at}{key}", f"unknown key {key!r}", f"remove it; the keys are {', '.join(keys)}"
 
 
+def _typed(item: dict[str, Any], at: str, family: str | None) -> Iterator[Wrong]:
+    """Tools, calls and names: of the right type, and their texts without special tokens. Null is as good as absent."""
+    for key, kind in TYPES.items():
+        value = item.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, kind):
+            yield "type", "error", f"{at}{key}", f"{key} is {_kind(value)}, not {KINDS[kind]}", f"make it {KINDS[kind]}, or remove it"
+        elif isinstance(value, list) and not all(isinstance(part, dict) for part in value):
+            yield "type", "error", f"{at}{key}", f"{key} holds something else than objects", "write each as an object"
+        elif kind is not bool:
+            yield from _tokens(json.dumps(value, ensure_ascii=False), f"{at}{key}", family)
+
+
+KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number", type(None): "null"}
+
+
 def _kind(value: Any) -> str:
     """What a JSON value is, in words."""
-    if value == [] and isinstance(value, list):
-        return "an empty list"
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number", type(None): "null"}
-    return names[type(value)]
+    return "an empty list" if isinstance(value, list) and not value else KINDS[type(value)]
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = json.dumps(value)
     return text if len(text) < 40 else text[:37] + "..."
