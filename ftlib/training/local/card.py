@@ -13,11 +13,14 @@ from ftlib.runs import Run
 
 def card(run: Run, contestant: Contestant, model: Model, report: dict[str, Any]) -> str:
     """The card as Markdown with the hub's metadata block; what is not known is said."""
-    base = model.id if model.build is None else f"{model.name} (built by ftlib)"
+    published = model.build is None and not Path(model.id).is_dir()
+    base = f"{model.name} (built by ftlib)" if model.build else model.id if published else f"{Path(model.id).name} (a local folder)"
+    base += f" at revision {report['model']['revision']}" if report["model"].get("revision") else ""
     settings = report["settings"]
     licence = model.licence or "not known to ftlib; look at the base model's page"
     lines = [
-        "---", "library_name: peft", *([f"base_model: {model.id}"] if model.build is None else []), "tags: [lora, ftlib]", "---", "",
+        "---", "library_name: peft", *([f"base_model: {model.id}"] if published else []),
+        *([f"license: {model.licence.lower()}"] if model.licence else []), "tags: [lora, ftlib]", "---", "",
         f"# {contestant.name}", "",
         f"A LoRA adapter for {base}, tuned for the task `{contestant.task or run.profile.task}` by ftlib.", "",
         "## Data", "", *_data(run, contestant, report), "",

@@ -14,6 +14,7 @@ from ftlib.errors import DataError, MissingExtra, ProfileError, Refused, Trainin
 from ftlib.files import read_json, write_atomic
 from ftlib.training.local.card import card
 from ftlib.training.local.checkpoints import replace_folder
+from ftlib.training.local.hub import network_errors
 from ftlib.training.local.trainer import LocalTrainer
 
 DIRECT = ("f32", "f16", "bf16", "q8_0", "auto")  # what llama.cpp's converter writes itself; the others need its llama-quantize
@@ -126,16 +127,18 @@ def push(trainer: LocalTrainer, adapter: Path, repo: str | None) -> dict[str, An
     if not token:
         raise Refused("Pushing to the hub needs a token with write access: set HF_TOKEN (https://huggingface.co/settings/tokens).")
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     folder = write_adapter(trainer, adapter, trainer.folder / "export" / ".hub")
     try:
         api = HfApi(token=token)
         api.create_repo(repo, private=True, exist_ok=True)
         done = api.upload_folder(repo_id=repo, folder_path=str(folder), commit_message=f"{trainer.contestant.name}: LoRA adapter")
+    except HFValidationError as error:
+        raise ProfileError(f"{repo!r} is no name that the hub takes for a repository: letters, digits, '-', '_' and '.' in owner/name.") from error
     except HfHubHTTPError as error:
         raise Refused(f"The hub refused {repo} ({error.response.status_code}); check that the token may write there.") from error
-    except OSError as error:
+    except network_errors() as error:
         raise Refused(f"The hub cannot be reached for {repo}: {type(error).__name__}; the adapter is in {adapter}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,7 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtra(f"{source} needs a library that is not installed ({_line(error)}); pip install -r requirements-gpu.txt.") from error
-    except OSError as error:
+    except network_errors() as error:
         raise Refused(_sentence(error, source, revision)) from error
     except ValueError as error:
         if Path(source).is_dir() and not (Path(source) / "config.json").exists():
@@ -27,7 +27,14 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
         raise
 
 
-def _sentence(error: OSError, source: str, revision: str | None) -> str:
+def network_errors() -> tuple[type[Exception], ...]:
+    """What huggingface_hub lets through where the network fails: httpx's errors since 1.0, which are no OSError as requests' were."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, HfHubHTTPError.__bases__[0])
+
+
+def _sentence(error: Exception, source: str, revision: str | None) -> str:
     """What an OSError while loading means. transformers wraps the hub's own errors, so the whole chain is looked at."""
     from huggingface_hub import errors as hub
 
@@ -41,7 +48,7 @@ def _sentence(error: OSError, source: str, revision: str | None) -> str:
     texts = " ".join(str(link) for link in chain)
     if any(isinstance(link, OSError) and link.errno == errno.ENOSPC for link in chain):
         return f"The disk is full while fetching {source}; free some space (HF_HOME says where models are kept) and run again."
-    if was(hub.GatedRepoError) or "gated repo" in texts:
+    if was(hub.GatedRepoError) or "access a gated repo" in texts:
         return f"{source} is gated: ask for access on its page and set HF_TOKEN, or take an ungated mirror (unsloth/... in `ftlib models`)."
     if was(hub.RevisionNotFoundError) or "is not a valid git identifier" in texts:
         return f"{source} has no revision {revision!r}; give a branch, tag or commit of that repository, or leave revision out."
@@ -49,7 +56,8 @@ def _sentence(error: OSError, source: str, revision: str | None) -> str:
         return f"There is no model {source!r} on the hub (or it is private and HF_TOKEN is not set); `ftlib models` lists known ones."
     if Path(source).is_dir():
         return f"The folder {source} holds no whole model ({_line(error)}); it needs config.json, tokenizer files and model.safetensors."
-    if was(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError) or "couldn't connect" in texts or "offline mode" in texts:
+    cut = any(isinstance(link, network_errors()) and not isinstance(link, OSError) for link in chain)
+    if cut or was(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError) or "couldn't connect" in texts or "offline mode" in texts:
         return f"The model hub cannot be reached for {source}, which is not in the cache; check the connection, or take tiny-llama, which needs none."
     return f"{source} could not be loaded: {_line(error)}."
 

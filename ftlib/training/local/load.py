@@ -182,6 +182,7 @@ def quiet_libraries() -> None:
     import datasets
     import transformers
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each try to reach the hub, twice over; what came of it is ours to say
     logging.getLogger("trl").setLevel(logging.ERROR)  # it doubts packing without FlashAttention, which ``require_isolation`` has tried
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
