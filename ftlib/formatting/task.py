@@ -96,7 +96,8 @@ class Task(Strict):
         instruction = self.paraphrases[wording] if wording else self.instruction
         worked = tuple((join_turn(instruction, fill(self.input, shot)), self.expected(shot)) for shot in shots)
         name = f"{self.name}/{wording}" if wording else self.name
-        return Prompt(str(record["id"]), name, self.system, instruction, fill(self.input, record), self.max_new_tokens, tuple(self.stop), worked)
+        system = self.system or None  # an empty text is no message, neither in training nor in asking
+        return Prompt(str(record["id"]), name, system, instruction, fill(self.input, record), self.max_new_tokens, tuple(self.stop), worked)
 
     def expected(self, record: Record) -> str:
         """The expected answer for a record."""

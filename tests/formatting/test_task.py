@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftlib.errors import ProfileError
+from ftlib.formatting.rows import chat_row, instruction_row
 from ftlib.formatting.task import load_task
 from ftlib.profile import builtin_names
 
@@ -42,6 +43,15 @@ def test_shots_stand_between_system_and_question() -> None:
     assert [turn["role"] for turn in messages] == ["system", "user", "assistant", "user"]
     assert messages[2]["content"] == "Red."
     assert messages[3]["content"].endswith("Blue cup")
+
+
+def test_an_empty_system_text_is_trained_as_it_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text('name: x\nsystem: ""\ninstruction: Describe.')
+    task = load_task(str(path))
+    asked = task.prompt(RECORD).messages()
+    assert chat_row(task, RECORD)["messages"][:-1] == asked == [{"role": "user", "content": "Describe.\n\nBlue cup"}]
+    assert "system" not in instruction_row(task, RECORD)
 
 
 def test_another_wording_changes_the_instruction_and_nothing_else() -> None:
