@@ -174,8 +174,8 @@ def judgement(run: Run) -> dict[str, Any] | None:
     nobody: dict[str, Any] = {"status": "no judge was run", "reason": None, "systems": {}, "a": person and person["a"], "b": person and person["b"]}
     found: dict[str, Any] = dict(read_json(judged)) if judged.exists() else nobody
     if outdated(run, found):
-        about = {key: found[key] for key in ("judge", "a", "b", "family_warning") if key in found}
-        found = {**about, "status": "outdated", "reason": "the answers that it judged have changed; run `ftlib judge` again", "systems": {}}
+        found = {key: value for key, value in found.items() if key in ("judge", "a", "b", "family_warning")}
+        found |= {"status": "outdated", "reason": "the answers that it judged have changed; run `ftlib judge` again", "systems": {}}
     if person is not None:
         same = (found["a"], found["b"]) == (person["a"], person["b"])
         person["agreement"] = agreement(person["verdicts"], found.get("verdicts", {}) if same else {})
@@ -186,5 +186,5 @@ def judgement(run: Run) -> dict[str, Any] | None:
 
 def outdated(run: Run, said: dict[str, Any]) -> bool:
     """Whether the answers that something was said of are no longer those of the run."""
-    known = said.get("answers")
-    return bool(known) and known != answer_hashes(run, list(known))
+    known: dict[str, str] = said.get("answers") or {}
+    return known != answer_hashes(run, list(known))
