@@ -15,7 +15,7 @@ from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import ALPHA, holm_p
 from ftlib.comparison.questions import Question, questions
 from ftlib.comparison.ranking import ranking
-from ftlib.comparison.table import Cell, Column, Figure, Table
+from ftlib.comparison.table import Cell, Column, Figure, Table, told_once
 from ftlib.comparison.verdict import Verdict, verdict
 
 DEMO = (
@@ -66,7 +66,7 @@ def build(material: Material) -> Comparison:
     return Comparison(
         material,
         verdict(material, made),
-        {table.key: table for table in tables},
+        {table.key: told_once(table, material.why_stopped) for table in tables},
         found,
         provenance(material),
         limits(material),

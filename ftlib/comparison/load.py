@@ -84,6 +84,12 @@ class Material:
         return trained | {name: told for name, told in self.systems.items() if told.get("status") in ends and told.get("contestant") not in trained}
 
     @property
+    def why_stopped(self) -> dict[str, str]:
+        """Reason -> ``refused`` or ``failed``, of all contestants and systems that were."""
+        told = [*self.trainings.values(), *self.systems.values()]
+        return {str(one["reason"]): str(one["status"]) for one in told if one.get("status") in ("refused", "failed") and one.get("reason")}
+
+    @property
     def primary(self) -> str:
         """The declared primary metric."""
         return str(self.summary["primary"])

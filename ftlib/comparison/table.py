@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 MARKS = {"estimated": "est.", "measured": "", "billed": "billed"}  # how a figure was obtained, beside it; measured is the ordinary case
@@ -107,6 +107,23 @@ class Table:
     def texts(self) -> list[list[str]]:
         """All cells as texts, row by row."""
         return [[cell_text(row.get(column.key, "")) for column in self.columns] for row in self.rows]
+
+
+def told_once(table: Table, reasons: Mapping[str, str]) -> Table:
+    """The table with the reason of what was refused or failed said once, and that word alone in the cells.
+
+    It stands in the row's status where the table has that column, else in a note below. ``reasons``: reason -> ``refused`` or ``failed``.
+    """
+    rows: list[dict[str, Cell]] = []
+    met: dict[str, list[str]] = {}
+    for row in table.rows:
+        short = {key: replace(cell, na=reasons[cell.na]) for key, cell in row.items() if isinstance(cell, Figure) and cell.na in reasons}
+        for why in dict.fromkeys(cell.na for key, cell in row.items() if key in short and isinstance(cell, Figure)):
+            met.setdefault(why, []).append(cell_text(row[table.columns[0].key]))
+        rows.append({**row, **short})
+    shown = any(column.key == "status" for column in table.columns)
+    notes = [] if shown else [f"{listed(names)}: {reasons[why]}: {why.rstrip('.')}." for why, names in met.items()]
+    return replace(table, rows=rows, notes=[*notes, *table.notes])
 
 
 def cell_text(cell: Cell) -> str:

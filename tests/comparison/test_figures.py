@@ -259,3 +259,16 @@ def test_what_needs_no_model_is_chosen_where_it_is_better_and_named_where_it_is_
     alike = build(load_run(run)).verdict.choices[0]
     assert alike.system in ("llama.tuned", "gpt.tuned")
     assert "the description of the nearest training title cannot be told apart from it" in alike.why
+
+
+def test_the_reason_of_a_refusal_stands_once_in_a_table(material: Material) -> None:
+    reasons = {str(told["reason"]) for told in (*material.trainings.values(), *material.systems.values()) if told.get("status") == "refused"}
+    assert reasons
+    for table in build(material).tables.values():
+        cells = [cell for row in table.texts() for cell in row]
+        assert not [cell for cell in cells if cell.removeprefix("n/a: ") in reasons], table.key
+        if "n/a: refused" in cells:
+            said = [*table.notes, *(str(row.get("status")) for row in table.rows)]
+            assert any(reason in text for reason in reasons for text in said), table.key
+    notes = build(material).tables["degenerate"].notes
+    assert notes[0] == "gone.base and gone.tuned: refused: 403: this organisation cannot create fine-tuning jobs."
