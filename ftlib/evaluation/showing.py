@@ -96,6 +96,14 @@ def metrics(summary: Mapping[str, Any]) -> Table:
     )
 
 
+def parts(summary: Mapping[str, Any]) -> Table:
+    """Precision and recall behind every ROUGE, in points."""
+    found = {name: metric for data in summary["systems"].values() for name, metric in data["metrics"].items() if metric.get("part_of")}
+    names = [f"{NAMES.get(metric['part_of'], metric['part_of'])} {name.rpartition('_')[2]}" for name, metric in found.items()]
+    rows = [(system, *(_figure(data["metrics"].get(name)) for name in found)) for system, data in summary["systems"].items()]
+    return Table(("system", *names), rows, f"In points, with the 95 % interval.{_failed(summary)}{_few(summary)}")
+
+
 def _smallest(summary: Mapping[str, Any]) -> str:
     """The smallest difference on the primary metric that the items can show, or why it is not known."""
     small = summary["smallest_difference"]
@@ -155,6 +163,9 @@ def flags(summary: Mapping[str, Any]) -> Table:
     never = ", ".join(kind for kind in KINDS if kind not in seen)
     note = "Percent of answers, with Wilson's 95 % interval; * differs from its own base (exact McNemar, p < 0.05 after Holm)."
     note += f" Never seen: {never or 'none'}.{_failed(summary)}"
+    openings = {name: data["flags"]["common_opening"] for name, data in systems.items()}
+    said = "; ".join(f"{name} “{found['opening']}” ({found['count']})" for name, found in openings.items() if found["count"])
+    note += f" Commonest openings, without capitals and signs: {said}." if said else ""
     if any(data["state"] == "trivial" for data in systems.values()):
         note += f" {BY_CONSTRUCTION}"
     return Table(("flag", "what it means", *systems), rows, note)

@@ -49,7 +49,20 @@ def test_tables_say_what_is_missing_and_why(scored):
     assert not any(marked["empty"])
     assert ", base alone " in repr(showing.flexibility(summary))
     assert "by construction" in repr(showing.flags(summary))
+    assert "“i think it is” (12)" in showing.flags(summary).note  # the opening itself
     assert "tok:unicode" in showing.signatures(summary)._repr_html_()
+
+
+def test_precision_and_recall_are_shown_apart(scored):
+    _, summary = scored
+    table = showing.parts(summary)
+    assert table.head[:3] == ("system", "ROUGE-1 precision", "ROUGE-1 recall")
+    cells = {row[0]: row[1:] for row in table.rows}
+    found = summary["systems"]["one.base"]["metrics"]
+    assert cells["one.base"][0].startswith(f"{found['rouge1_precision']['value']:.1f} [")
+    assert cells["one.base"][1].startswith(f"{found['rouge1_recall']['value']:.1f} [")
+    assert set(cells["two.tuned"]) == {"n/a"}
+    assert "Failed items, scored as 0 and never dropped: one.tuned 1." in table.note
 
 
 def test_charts_are_pictures(scored):
