@@ -19,6 +19,7 @@ from ftlib.profile import Strict, builtin_names, convert, nearest, read_yaml
 log = logging.getLogger("ftlib")
 Unit = Literal["training_token", "input_token", "cached_input_token", "output_token", "gpu_hour", "minimum_charge", "hosting_minute"]
 OLD_AFTER_DAYS = 180
+UNFILLED = "SOURCE"  # in the row to add that an unknown price is refused with; pasted as it is, it would make a price of 0
 OLD_AFTER = "FTLIB_OLD_PRICE_DAYS"  # the environment variable that sets another age
 
 
@@ -96,9 +97,13 @@ def _price(value: Any, where: str) -> Price:
         datetime.date.fromisoformat(row.date)
     except ValueError:
         raise ProfileError(f"{where}: date {row.date!r} is not a day such as 2026-11-01.") from None
-    if row.usd < 0 or row.per <= 0:
+    if row.source.strip() in ("", UNFILLED):
+        raise ProfileError(f"{where}: source is {row.source!r}; say where you read the price, and give the price itself as usd.")
+    if not 0 <= row.usd < float("inf") or row.per <= 0:
         raise ProfileError(f"{where}: usd must not be negative and per must be above 0.")
     low, high = row.low if row.low is not None else row.usd, row.high if row.high is not None else row.usd
+    if not low <= row.usd <= high:
+        raise ProfileError(f"{where}: usd is {row.usd:g}, which is not between low ({low:g}) and high ({high:g}).")
     return Price(row.provider, row.model, row.unit, row.usd, row.per, row.date, row.source, where.partition(", row")[0], low, high, row.note)
 
 
@@ -152,9 +157,9 @@ def _old_after() -> int:
 
 
 def example(provider: str, model: str, unit: str) -> str:
-    """The row to add for a price, with what must be filled in written as 0 and SOURCE."""
+    """The row to add for a price, with what must be filled in written as 0 and SOURCE; a file that holds it so is refused."""
     per = 1_000_000 if unit.endswith("token") else 1
-    row = {"provider": provider, "model": model, "unit": unit, "usd": 0.0, "per": per, "date": datetime.date.today().isoformat(), "source": "SOURCE"}
+    row = {"provider": provider, "model": model, "unit": unit, "usd": 0.0, "per": per, "date": datetime.date.today().isoformat(), "source": UNFILLED}
     return "- {" + ", ".join(f"{key}: {_scalar(value)}" for key, value in row.items()) + "}"
 
 

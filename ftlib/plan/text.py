@@ -12,8 +12,10 @@ def estimate_text(found: Json) -> str:
     lines = _file(found) if found["kind"] == "file" else _profile(found)
     lines += [
         f"price: {row['provider']} {row['model']} {row['unit']}: {row['usd']:g} dollars"
+        + ("" if row["low"] == row["high"] else f" ({row['low']:g} to {row['high']:g})")
         + ("" if row["per"] == 1 else f" per {row['per']:,.0f}")
         + f", {row['date']}, {row['source']}"
+        + (f" ({row['note']})" if row["note"] else "")
         for row in found["prices"]
     ]
     return "\n".join([*lines, *(f"warning: {line}" for line in found["warnings"])])

@@ -88,7 +88,10 @@ def test_an_unknown_price_is_refused_with_a_row_that_works(tmp_path: Path) -> No
     row = "- {" + str(error.value).partition("- {")[2]
     assert row == example("nebius", "meta-llama/Meta-Llama-3.1-8B-Instruct", "training_token")
     own = tmp_path / "prices.yaml"
-    own.write_text(row.replace("usd: 0.0", "usd: 0.4") + "\n")
+    own.write_text(row + "\n")
+    with pytest.raises(ProfileError, match="row 1: source is 'SOURCE'; say where you read the price, and give the price itself as usd"):
+        find_price("nebius", "meta-llama/Meta-Llama-3.1-8B-Instruct", "training_token", file=own)
+    own.write_text(row.replace("usd: 0.0", "usd: 0.4").replace("SOURCE", "my bill") + "\n")
     assert find_price("nebius", "meta-llama/Meta-Llama-3.1-8B-Instruct", "training_token", file=own).usd == 0.4
 
 
@@ -138,6 +141,9 @@ def test_the_newest_row_counts(tmp_path: Path) -> None:
         ("- {provider: p, model: m, unit: input_token, usd: 1, date: 2026-13-01, source: x}", "month must be in"),
         ("- {provider: p, model: m, unit: input_token, usd: 1, date: yesterday, source: x}", "not a day"),
         ("- {provider: p, model: m, unit: input_token, usd: -1, date: 2026-01-01, source: x}", "must not be negative"),
+        ("- {provider: p, model: m, unit: input_token, usd: .nan, date: 2026-01-01, source: x}", "must not be negative"),
+        ("- {provider: p, model: m, unit: input_token, usd: 1, date: 2026-01-01, source: ''}", "say where you read the price"),
+        ("- {provider: p, model: m, unit: input_token, usd: 1, low: 2, date: 2026-01-01, source: x}", "not between low"),
         ("- {provider: p, model: m, unit: input_token, usd: 1, date: 2026-01-01, sorce: x}", "did you mean 'source'"),
     ],
 )
