@@ -121,8 +121,10 @@ def test_the_plan_says_what_will_be_done_and_what_it_takes(first: Report, tmp_pa
     assert "as far as is known now" not in settled
     again = Run(first.run.path, load_profile("demo", [*TINY, "data.valid=9"]))
     curate, written, *_ = plan_text(again).splitlines()[1:]
-    assert curate.startswith("  01_curate.ipynb") and "up to date" not in curate
-    assert written.startswith("  02_format.ipynb") and "as far as is known now" in written
+    assert curate.startswith("  01_curate.ipynb")
+    assert "up to date" not in curate
+    assert written.startswith("  02_format.ipynb")
+    assert "as far as is known now" in written
     assert "no key yet" not in fresh
     cost = cost_text(first.run)
     for part in ("tiny-llama (local", "billed training tokens", "within the budget"):
