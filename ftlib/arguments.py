@@ -230,6 +230,8 @@ def _evaluation(commands: Any) -> None:
     sub.add_argument("--model", help="its id there")
     sub.add_argument("--pairs", type=whole(1), default=100, help="at most so many test items (%(default)s)")
     sub.add_argument("--systems", nargs=2, metavar=("A", "B"), help="the two to compare; the first two tuned ones where not given")
+    sub.add_argument("--temperature", type=float, default=0.0, help="of the judge; some models take 1 alone (%(default)s)")
+    sub.add_argument("--max-new-tokens", type=whole(1), help="of a reply (64 for a verdict, 96 for marks); more for a model that reasons first")
     sub.add_argument("--human", type=Path, help="a blind sheet that came back filled: agreement")
     sub = _add(commands, "compare", "workbook, charts and page from what is stored", "compare results/demo --out comparison")
     sub.add_argument("runs", nargs="+", type=Path)

@@ -171,7 +171,8 @@ def judge(args: argparse.Namespace) -> Outcome:
     """A judge over the pairs of a run; 1 where it was refused or failed a control."""
     from ftlib.evaluation.judge import judge_run, judge_text
 
-    found = judge_run(args.run, provider=args.provider, model=args.model, pairs=args.pairs, systems=args.systems, human=args.human)
+    keys = ("provider", "model", "pairs", "systems", "human", "temperature", "max_new_tokens")
+    found = judge_run(args.run, **{key: getattr(args, key) for key in keys})
     return Outcome(found, judge_text(found), 1 if found.get("status") == "refused" or found.get("trusted") is False else 0)
 
 

@@ -135,6 +135,7 @@ class Judge(Strict):
     model: str
     pairs: Annotated[int, msgspec.Meta(ge=1)] = 100
     rubric: bool = True
+    decoding: Decoding = msgspec.field(default_factory=Decoding)  # a model that reasons first needs more tokens than the 64 of a verdict
 
 
 class Evaluation(Strict):

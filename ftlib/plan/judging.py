@@ -31,7 +31,7 @@ def judge_cost(run: Run, prices: Prices) -> tuple[Amount, str | None]:
     sent = sum(prompt_tokens(asked))
     room = sum(max(0, task.max_new_tokens - count) for count in text_tokens([pair[2] for pair in pairs]))
     most = sent + room * (6 if judge.rubric else 4)  # two answers in two orders, and one each for the marks
-    said = sum(prompt.max_new_tokens for prompt in asked)
+    said = sum(judge.decoding.max_new_tokens or prompt.max_new_tokens for prompt in asked)
     try:
         cost = prices.of(judge.provider, judge.model, "input_token", (sent, sent, most))
         return cost + prices.of(judge.provider, judge.model, "output_token", (said * HALF, said * HALF / 2, said)), None

@@ -106,6 +106,27 @@ def test_a_judge_of_sense_over_http_passes_its_controls_and_is_replayed(scored, 
     assert len(log_lines(run)) == asked
 
 
+class Reasoner(JudgingEngine):
+    """Takes temperature 1 alone, and thinks for 200 tokens before it says its verdict."""
+
+    def answer(self, ask: Ask, questions: Sequence[Sequence[dict[str, Any]]]) -> list[Said]:
+        said = super().answer(ask, questions)
+        assert ask.temperature == 1.0
+        return said if ask.max_tokens >= 200 else [Said("", "length", answer.tokens_in, ask.max_tokens) for answer in said]
+
+
+def test_a_judge_that_reasons_first_is_given_room(scored, capsys, monkeypatch, tmp_path):
+    arguments = ("--provider", "sandbox", "--model", "tiny-hosted", "--pairs", "4", "--temperature", "1")
+    with Sandbox(tmp_path / "service", Reasoner(), KEY) as service:
+        monkeypatch.setenv("FTLIB_SANDBOX_URL", service.url)
+        monkeypatch.setenv("FTLIB_SANDBOX_KEY", KEY)
+        run = scored(service.url)
+        code, found = say(capsys, run, *arguments)
+        assert (code, found["unparsable"]) == (1, 4)
+        code, found = say(capsys, run, *arguments, "--max-new-tokens", "400")
+    assert (code, found["unparsable"], found["trusted"]) == (0, 0, True)
+
+
 def test_the_judge_is_paid_from_the_runs_budget_and_stops_at_it(scored, capsys, monkeypatch, tmp_path):
     arguments = ("--provider", "paid", "--model", "tiny-hosted", "--pairs", "4")
     with Sandbox(tmp_path / "service", JudgingEngine(), KEY) as service:

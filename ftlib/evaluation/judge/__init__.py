@@ -21,7 +21,7 @@ from ftlib.evaluation.judge.human import PAIRS, agreement, read_sheet, write_she
 from ftlib.evaluation.judge.text import judge_text
 from ftlib.evaluation.questions import records, task_of
 from ftlib.files import read_json, read_jsonl, sha256_file, write_json
-from ftlib.profile import Judge
+from ftlib.profile import Decoding, Judge
 from ftlib.runs import Run
 from ftlib.training.hosted.provider import load_provider
 
@@ -39,6 +39,8 @@ def judge_run(
     pairs: int = 100,
     systems: Sequence[str] | None = None,
     human: Path | str | None = None,
+    temperature: float = 0.0,
+    max_new_tokens: int | None = None,
 ) -> dict[str, Any]:
     """Judge two systems of a run, or take in a blind sheet that a person filled; scores the run again with the result.
 
@@ -48,13 +50,15 @@ def judge_run(
         pairs: at most so many test items.
         systems: the two to compare; the first two tuned ones where not given.
         human: a filled ``blind_sheet.csv``.
+        temperature: of the judge that is named; some models take 1 alone.
+        max_new_tokens: of a reply; 64 for a verdict and 96 for marks where not given, too few for a model that reasons first.
 
     Returns the result, which is also in ``scores/judge.json``. Raises ProfileError, DataError, Refused.
     """
     from ftlib.evaluation.scoring import score_run
 
     run = Run.open(run_path)
-    judge = _which(run, provider, model, pairs)
+    judge = _which(run, provider, model, pairs, Decoding(temperature=temperature, max_new_tokens=max_new_tokens))
     if not run.test_file.exists():
         raise DataError(
             f"{run.path} holds no test rows (curated/{run.test_file.name}), which a judge is shown; run its profile again, then judge that run."
@@ -72,14 +76,14 @@ def judge_run(
     return found | {"blind_sheet": str(run.path / "scores" / "blind_sheet.csv")}
 
 
-def _which(run: Run, provider: str | None, model: str | None, pairs: int) -> Judge | None:
+def _which(run: Run, provider: str | None, model: str | None, pairs: int, decoding: Decoding) -> Judge | None:
     """The judge that the arguments name, else the profile's, else none."""
     if (provider is None) != (model is None):
         raise ProfileError("Give --provider and --model together (--provider local for a model on this machine).")
     if provider is not None and model is not None:
         if provider != "local":
             load_provider(provider, run.profile.providers)
-        return Judge(provider=provider, model=model, pairs=pairs)
+        return Judge(provider=provider, model=model, pairs=pairs, decoding=decoding)
     return run.profile.evaluation.judge
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ftlib.files import AppendLog, hash_json
 from ftlib.formatting.task import Prompt
-from ftlib.profile import Contestant, Decoding, Judge
+from ftlib.profile import Contestant, Judge
 from ftlib.progress import bar
 from ftlib.runs import Run
 from ftlib.training import trainer_for
@@ -18,15 +18,15 @@ NAME = "judge"
 
 def as_contestant(judge: Judge) -> Contestant:
     """The judge as a contestant with nothing to train, so that it is asked, paid for and capped as they are."""
-    decoding = Decoding(temperature=0.0)
     if judge.provider == "local":
-        return Contestant(name=NAME, trainer="local", model=judge.model, existing=judge.model, decoding=decoding)
-    return Contestant(name=NAME, trainer="hosted", provider=judge.provider, existing=judge.model, decoding=decoding)
+        return Contestant(name=NAME, trainer="local", model=judge.model, existing=judge.model, decoding=judge.decoding)
+    return Contestant(name=NAME, trainer="hosted", provider=judge.provider, existing=judge.model, decoding=judge.decoding)
 
 
 def key(judge: Judge, prompt: Prompt) -> str:
-    """What a stored reply belongs to: the judge and the question."""
-    return hash_json([judge.provider, judge.model, prompt.hash])
+    """What a stored reply belongs to: the judge and the question, and how it was drawn where that is not as usual."""
+    drawn = [judge.decoding.temperature, judge.decoding.max_new_tokens]
+    return hash_json([judge.provider, judge.model, prompt.hash, *(drawn if drawn != [0.0, None] else [])])
 
 
 def replies(run: Run, judge: Judge, prompts: Sequence[Prompt], path: Path) -> dict[str, str | None]:
