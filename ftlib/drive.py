@@ -8,57 +8,99 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftlib.errors import DataError
 from ftlib.files import TEMPORARY, sha256_file
-from ftlib.runs import Run
+
+if TYPE_CHECKING:
+    from ftlib.runs import Run
 
 log = logging.getLogger("ftlib")
 
 
 def there(run: Run, folder: Path) -> Path | None:
-    """Where a folder of the run is kept on the drive; None where the profile names none. Raises DataError where it is not mounted."""
+    """Where a folder of the run is kept on the drive; None without one, or where the run itself is there. Raises DataError if unmounted."""
     if run.profile.drive is None:
         return None
     root = Path(run.profile.drive).expanduser()
     if not root.is_dir():
         raise DataError(f"drive: {root} does not exist; mount it first (Colab: folder icon, Mount Drive), or remove drive from the profile.")
-    return root / run.path.name / folder.relative_to(run.path)
+    place = root / run.path.name
+    return None if place.resolve() == run.path else place / folder.relative_to(run.path)
 
 
-def push(run: Run, folder: Path) -> int:
-    """Copy a folder of the run to the drive and verify each copy; what is gone here goes there. Returns how many files were copied.
+def push(run: Run, path: Path, *, mirror: bool = True) -> int:
+    """Copy a file or folder of the run to the drive and verify each copy. Returns how many files were copied.
 
-    Does nothing without a drive. Raises DataError where a copy does not read back as what was written.
+    With ``mirror``, what is gone here goes there. Does nothing without a drive. Raises DataError where a copy does not read back as what
+    was written.
     """
-    target = there(run, folder)
-    if target is None or not folder.is_dir():
+    target = there(run, path)
+    if target is None:
         return 0
-    copied = 0
-    here = {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and not p.name.endswith(TEMPORARY)}
-    for name in sorted(here):
-        copied += _copy(folder / name, target / name)
-    for old in sorted((p for p in target.rglob("*") if p.is_file() and p.relative_to(target) not in here), reverse=True):
-        old.unlink()
-    for inner in sorted((p for p in target.rglob("*") if p.is_dir()), reverse=True):
-        if not any(inner.iterdir()):
-            inner.rmdir()
+    here = {p.relative_to(path): p for p in ([path] if path.is_file() else _files(path)) if p.name != ".lock"}
+    copied = sum(_copy(here[name], target / name) for name in sorted(here, key=lambda name: (name.name == "manifest.json", name)))
+    if mirror:
+        for old in [target] if target.is_file() else _files(target):
+            if old.relative_to(target) not in here:
+                old.unlink()
+        for folder in sorted((p for p in [target, *target.rglob("*")] if p.is_dir()), reverse=True):
+            if not any(folder.iterdir()):
+                folder.rmdir()
     if copied:
-        log.info("%d files of %s copied to the drive and verified", copied, run.relative(folder))
+        log.info("%d files of %s copied to the drive and verified", copied, run.relative(path))
     return copied
 
 
 def pull(run: Run, folder: Path) -> int:
     """Bring a folder back from the drive where it is not here, as on a fresh machine; returns how many files came."""
     source = there(run, folder)
-    if source is None or folder.exists() or not source.is_dir():
+    return 0 if source is None or folder.exists() else _bring(run, folder, _files(source), source)
+
+
+def pull_run(run: Run) -> int:
+    """Bring back what the drive has of a run and this machine has not; a training brings its checkpoints itself. Returns how many files came.
+
+    What does not belong to the run as it is now asked for is found out as in any run folder, by its steps.
+    """
+    source = there(run, run.path)
+    if source is None:
         return 0
-    files = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.endswith(TEMPORARY)]
+    names = {p: p.relative_to(source) for p in _files(source)}
+    aside = {Path(".lock"), Path("profile.yaml"), Path("manifest.json")}
+    wanted = [p for p, name in names.items() if name not in aside and "checkpoints" not in name.parts and not (run.path / name).exists()]
+    return _bring(run, run.path, wanted, source)
+
+
+def now_and_then(run: Run, *paths: Path, minutes: float = 1.0) -> Callable[[], None]:
+    """A function to call often: it pushes the paths when that much time has passed since it last did."""
+    last = time.monotonic()
+
+    def call() -> None:
+        nonlocal last
+        if time.monotonic() - last >= 60 * minutes:
+            for path in paths:
+                push(run, path)
+            last = time.monotonic()
+
+    return call
+
+
+def _bring(run: Run, folder: Path, files: list[Path], source: Path) -> int:
     for path in files:
         _copy(path, folder / path.relative_to(source))
-    log.info("%d files of %s brought back from the drive", len(files), run.relative(folder))
+    if files:
+        log.info("%d files of %s brought back from the drive", len(files), run.path.name if folder == run.path else run.relative(folder))
     return len(files)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below a folder, without leftovers and links."""
+    return [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink() and not p.name.endswith(TEMPORARY)]
 
 
 def _copy(source: Path, target: Path) -> int:

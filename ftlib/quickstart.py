@@ -11,6 +11,8 @@ from ftlib.errors import DataError
 from ftlib.notebook import open_run, project_folder
 from ftlib.runs import Run
 
+DRIVE = Path("/content/drive/MyDrive/ftlib-results")
+
 
 class Clock:
     """Tells how much of the time that a run was given is left."""
@@ -55,18 +57,19 @@ def bring_file() -> str:
     return str(Path(uploaded[0]).resolve())
 
 
-def results_folder(drive: bool) -> Path:
-    """Where results go: on Drive when asked for (mounted here), else where the other notebooks look for them, with a warning on Colab."""
-    if drive:
-        if not on_colab():
-            raise DataError("DRIVE works in Colab only; give a folder as RUN.")
-        from google.colab import drive as colab_drive
+def second_place(drive: bool) -> str:
+    """The folder on Google Drive (mounted here) that the run is copied to; empty where that is not asked for, with a warning on Colab."""
+    if not drive:
+        if on_colab():
+            print("Without Drive, everything here vanishes when Colab takes the machine back: download the results at the end, or set DRIVE = True.")
+        return ""
+    if not on_colab():
+        raise DataError("DRIVE works in Colab only; elsewhere give the second folder as `drive:` in a profile.")
+    from google.colab import drive as colab_drive
 
-        colab_drive.mount("/content/drive")
-        return Path("/content/drive/MyDrive/ftlib-results")
-    if on_colab():
-        print("Without Drive, everything here vanishes when Colab takes the machine back: download the results at the end, or set DRIVE = True.")
-    return project_folder() / "results"
+    colab_drive.mount("/content/drive")
+    DRIVE.mkdir(parents=True, exist_ok=True)
+    return str(DRIVE)
 
 
 def start(
@@ -82,7 +85,8 @@ def start(
     model: str,
     budget_usd: float,
 ) -> Run:
-    """Open the run that the quickstart works on; running the notebook again after a disconnection goes on with it.
+    """Open the run that the quickstart works on; running the notebook again after a disconnection goes on with it, from its
+    copy on Drive where the machine is a new one.
 
     With ``provider`` and ``model`` a hosted contestant joins, under ``budget_usd``.
     """
@@ -95,10 +99,11 @@ def start(
         "data.title_field": title_field,
         "data.content_field": content_field,
         "budget_usd": budget_usd,
+        "drive": second_place(drive),
     }
     if provider:
         overrides["+contestants"] = {"name": "hosted", "trainer": "hosted", "provider": provider, "model": model}
-    folder = Path(run) if run else results_folder(drive) / chosen
+    folder = Path(run) if run else project_folder() / "results" / chosen
     return open_run(chosen, str(folder), "00_quickstart", overrides)
 
 

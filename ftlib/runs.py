@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ftlib
+from ftlib.drive import pull_run, push, there
 from ftlib.errors import DataError, ProfileError
 from ftlib.files import read_json, sha256_file, write_atomic, write_json
 from ftlib.lock import lock
@@ -69,13 +70,16 @@ class Run:
         _refuse_links_out(path)
         if path.is_dir() and any(path.iterdir()) and not (path / "profile.yaml").exists() and not (path / ".lock").exists():
             raise DataError(f"{path} holds other files and no run; give an empty or new folder with --out.")
-        text = dump_profile(profile)
+        run, text = cls(path, profile), dump_profile(profile)
+        there(run, path)  # a drive that is not mounted is known before anything begins
         target = path / "profile.yaml"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             with lock(path, take_over=take_over):
+                if not target.exists():
+                    pull_run(run)
                 write_atomic(target, text)
                 (path / "manifest.json").unlink(missing_ok=True)
-        return cls(path, profile)
+        return run
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -177,6 +181,8 @@ class Run:
             seconds = time.perf_counter() - started
             made = {self.relative(path): sha256_file(path) for path in outputs if path.exists()}
             write_json(record_path, {**now, "outputs": made, "seconds": round(seconds, 3), "note": _plain(step.note)})
+            for path in (self.path / "profile.yaml", self.path / "ledger.jsonl", *outputs, record_path):
+                push(self, path)
             log.info("%s: done in %.1f s", name, seconds)
 
     @contextmanager
@@ -234,6 +240,7 @@ class Run:
             self.path / "manifest.json",
             {"name": self.profile.name, "ftlib": ftlib.__version__, "versions": versions(), "machine": machine(), "files": files, "steps": steps},
         )
+        push(self, self.path, mirror=False)
         return self.path / "manifest.json"
 
     @property

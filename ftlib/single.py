@@ -30,10 +30,11 @@ def train_one(profile: str, contestant: str, *, out: Path | None = None, overrid
 
     checked = load_profile(profile, overrides)
     preflight(checked)
+    if not main_process():
+        wait()  # until the first process has made the folder
     run = Run.create(out or Path("results") / checked.name, checked)
     chosen = run.contestant(contestant)
     if not main_process():
-        wait()
         with closing(LocalTrainer(run, chosen)) as helper:
             helper.train()
         return dict(read_json(run.folder(chosen) / "training.json"))

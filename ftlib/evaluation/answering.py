@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ftlib.drive import now_and_then
 from ftlib.errors import BudgetExceeded, DataError, Refused, TrainingFailed
 from ftlib.evaluation import likelihood
 from ftlib.evaluation.borrowing import borrow
@@ -112,9 +113,11 @@ def answer_set(run: Run, contestant: Contestant, system: str, name: str, questio
         left = [question for question in questions if question.prompt.id not in kept]
         step.note.update(kept=len(kept), asked=len(left))
         with AppendLog(path) as store, bar(desc=f"{system} {name}", total=len(questions), initial=len(kept), unit="answer") as progress:
+            copy = now_and_then(run, path, run.path / "ledger.jsonl")
             for position, answer in ask(trainer, left, system):
                 store.append(answer_row(left[position], answer, made_with))
                 progress.update()
+                copy()
 
 
 def ask(trainer: LazyTrainer, questions: Sequence[Question], system: str) -> Iterator[tuple[int, Answer]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ OVER = ("completed", "failed", "expired", "cancelled")
 class BatchAsker:
     """Asks one model of one provider in batches, kept in a folder of the run."""
 
-    def __init__(self, link: Link, rates: Rates, ledger: Ledger, folder: Path) -> None:
-        self.link, self.ledger, self.folder = link, ledger, folder
+    def __init__(self, link: Link, rates: Rates, ledger: Ledger, folder: Path, on_save: Callable[[], None] | None = None) -> None:
+        self.link, self.ledger, self.folder, self.on_save = link, ledger, folder, on_save
         self.rates = rates.times(link.provider.batch_discount)
 
     def ask(self, requests: Sequence[Json]) -> Iterator[tuple[int, Answer]]:
@@ -70,12 +70,12 @@ class BatchAsker:
         name = f"{len(list(self.folder.glob('*.intent.json'))):04d}"
         write_atomic(self.folder / f"{name}.input.jsonl", data)
         path = self.folder / f"{name}.intent.json"
-        Intent.open(path, {"input": hash_json(data)})
+        Intent.open(path, {"input": hash_json(data)}, self.on_save)
         return path
 
     def _fetch(self, path: Path, requests: dict[str, Json] | None) -> None:
         """Bring a batch to its end, from wherever it stands, and its output to disk."""
-        intent = Intent(path, dict(read_json(path)))
+        intent = Intent(path, dict(read_json(path)), self.on_save)
         source = path.with_name(path.name.replace(".intent.json", ".input.jsonl"))
         bodies = list((requests or {row["custom_id"]: row["body"] for row in read_jsonl(source)}).values())
         worst = sum(self.rates.worst(body["messages"], limit_of(body)) for body in bodies)

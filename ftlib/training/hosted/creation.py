@@ -32,19 +32,20 @@ class Intent:
     ``parts`` holds, for each of train, valid and job, {state: intended | called | done, id, called_at, failed_at, gone: [ids deleted since]}.
     """
 
-    def __init__(self, path: Path, content: Json) -> None:
-        self.path, self.content = path, content
+    def __init__(self, path: Path, content: Json, on_save: Callable[[], None] | None = None) -> None:
+        """``on_save`` is called when it is on disk, and so before what it announces."""
+        self.path, self.content, self.on_save = path, content, on_save
 
     @classmethod
-    def open(cls, path: Path, what: Json) -> Intent:
+    def open(cls, path: Path, what: Json, on_save: Callable[[], None] | None = None) -> Intent:
         """The intent to create ``what`` (hashes and settings): the one on disk where it is the same, else a new one with a new key."""
         earlier: list[Json] = []
         if path.exists():
             content = dict(read_json(path))
             if content.get("what") == what:
-                return cls(path, content)
+                return cls(path, content, on_save)
             earlier = [*content.pop("earlier", []), content]
-        intent = cls(path, {"key": f"ftlib-{uuid.uuid4().hex[:16]}", "what": what, "parts": {}, "earlier": earlier})
+        intent = cls(path, {"key": f"ftlib-{uuid.uuid4().hex[:16]}", "what": what, "parts": {}, "earlier": earlier}, on_save)
         intent.save()
         return intent
 
@@ -66,6 +67,8 @@ class Intent:
     def save(self) -> None:
         """Write the intent, whole or not at all."""
         write_json(self.path, self.content)
+        if self.on_save is not None:
+            self.on_save()
 
 
 def create_once(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.catalogue import Model, find_model
+from ftlib.drive import push
 from ftlib.errors import BudgetExceeded, Refused, ServiceDown
 from ftlib.files import read_json, sha256_file, write_json
 from ftlib.formatting.task import Prompt
@@ -186,7 +187,7 @@ class HostedTrainer:
         files, cost = self._files(), self._cost()
         self._check(files)
         what = {"settings": self.settings(), "files": {name: sha256_file(path) for name, path in files.items()}}
-        intent = Intent.open(folder / "intent.json", what)
+        intent = Intent.open(folder / "intent.json", what, self._keep)
         reservation = self._reserve(cost, intent)
         link = self.link()
         try:
@@ -199,6 +200,11 @@ class HostedTrainer:
         usd, curve = self._settle(reservation, result), self._curve(link, record)
         made = report.training_report(self.run, self.contestant, self.provider, result, cost, curve, usd, self.settings())
         write_json(folder / "training.json", made)
+
+    def _keep(self) -> None:
+        """Copy what is bought, and what it may cost, to the drive before it is paid for, where the profile names one."""
+        for path in (self.run.folder(self.contestant), self.ledger.path):
+            push(self.run, path, mirror=False)
 
     def _check(self, files: Mapping[str, Path]) -> None:
         """Raises Refused where a bad file, a date that is past or the budget's absence stands against it: nothing is sent."""
@@ -281,7 +287,8 @@ class HostedTrainer:
         if self.contestant.batch_api:
             if not self.provider.can.batch:
                 raise Refused(f"{self.provider.name} has no batch endpoint; remove batch_api from {self.contestant.name}.")
-            yield from BatchAsker(self.link(), rates, self.ledger, self.run.folder(self.contestant) / "batches").ask(requests)
+            folder = self.run.folder(self.contestant) / "batches"
+            yield from BatchAsker(self.link(), rates, self.ledger, folder, self._keep).ask(requests)
             return
         asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, self._seed())
         yield from asker.ask(requests)

@@ -48,12 +48,15 @@ def make_run(tmp_path: Path) -> MakeRun:
         prices: str | None = None,
         providers: dict[str, Any] | None = None,
         rows: int = 12,
+        drive: Path | None = None,
         **fields: Any,
     ) -> Run:
         plain = {"name": "h", "trainer": "hosted", "provider": provider, "model": "tiny-hosted", "epochs": 2, **fields}
         contestant = msgspec.convert(plain, Contestant)
         described = {"sandbox": {**QUICK, **(quick or {})}, **(providers or {})}
-        profile = Profile(name="t", contestants=[contestant], budget_usd=budget, prices=prices, providers=described)
+        profile = Profile(
+            name="t", contestants=[contestant], budget_usd=budget, prices=prices, providers=described, drive=str(drive) if drive else None
+        )
         run = Run.create(tmp_path / folder, profile)
         if contestant.trains:
             write_jsonl(run.folder("h") / "train.jsonl", [chat_row(TASK, record) for record in records(rows, 1000)])

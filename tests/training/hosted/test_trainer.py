@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_training_again_asks_for_nothing_new(make_trainer: MakeTrainer, sandbox:
     first = make_trainer()
     first.train()
     make_trainer(first.run).train()
+    assert sandbox.seen.count("jobs.create") == 1
+    assert sandbox.seen.count("files.create") == 2
+
+
+def test_a_machine_that_goes_away_leaves_its_job_on_the_drive(make_trainer: MakeTrainer, make_run: MakeRun, sandbox: Sandbox, tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    make_trainer(make_run(drive=drive)).train()
+    shutil.rmtree(tmp_path / "run")
+    fresh = make_trainer(make_run(drive=drive))
+    fresh.train()
+    assert read_json(fresh.run.folder("h") / "training.json")["status"] == "done"
     assert sandbox.seen.count("jobs.create") == 1
     assert sandbox.seen.count("files.create") == 2
 

@@ -215,6 +215,19 @@ def test_checkpoints_and_adapter_are_kept_on_the_drive(tmp_path: Path, monkeypat
     assert not (drive / "run" / "micro" / "checkpoints").exists()
 
 
+def test_a_finished_training_is_not_done_again_on_a_fresh_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ftlib.training.local import tuning
+
+    (tmp_path / "drive").mkdir()
+    made = make_run(tmp_path / "run", drive=str(tmp_path / "drive"))
+    report = train_contestant(made, made.contestant("micro"))
+    shutil.rmtree(made.path)
+    monkeypatch.setattr(tuning, "_attempt", lambda *a: pytest.fail("it was trained again"))
+    fresh = make_run(tmp_path / "run", drive=str(tmp_path / "drive"))
+    assert train_contestant(fresh, fresh.contestant("micro")) == report
+    assert LocalTrainer(fresh, fresh.contestant("micro")).adapter() is not None
+
+
 def test_a_fresh_machine_brings_back_what_the_drive_has(tmp_path: Path) -> None:
     drive = tmp_path / "drive"
     drive.mkdir()
@@ -230,7 +243,9 @@ def test_a_fresh_machine_brings_back_what_the_drive_has(tmp_path: Path) -> None:
 
 
 def test_a_drive_that_is_not_mounted_is_one_sentence(tmp_path: Path) -> None:
-    made = make_run(tmp_path / "run", drive=str(tmp_path / "nowhere"))
+    (tmp_path / "drive").mkdir()
+    made = make_run(tmp_path / "run", drive=str(tmp_path / "drive"))
+    (tmp_path / "drive").rmdir()
     with pytest.raises(DataError, match="does not exist; mount it first"):
         push(made, made.folder("micro"))
 
