@@ -56,9 +56,17 @@ class LocalTrainer:
             from ftlib.training.local.tiny import BUILDS
 
             identity["build"] = str(BUILDS[self.model.build])
+        elif (weights := self._weights()) is not None:
+            identity["weights"] = weights
         if not self.contestant.trains:
             return identity
         return {**identity, **self.tuning.plain(), "versions": {name: v for name, v in versions().items() if name in LIBRARIES}}
+
+    def _weights(self) -> str | None:
+        """Hash of a model that is a folder of the user's; a model of the hub has its revision, one built here its build."""
+        from ftlib.training.local.tuning import model_hash
+
+        return None if self.model.build is not None else model_hash(Path(self.model.id))
 
     def estimate(self) -> dict[str, Any]:
         """Rows and steps before anything starts; ``ftlib.plan`` makes tokens, seconds and bytes of the same settings.
@@ -91,6 +99,8 @@ class LocalTrainer:
         if not train:
             raise DataError(f"{files['train']} holds no rows; there is nothing to train on.")
         inputs = {name: sha256_file(path) for name, path in files.items() if path.exists()}
+        if (weights := self._weights()) is not None:
+            inputs["model"] = weights
         try:
             if main_process():
                 pull(self.run, self.folder / "checkpoints")

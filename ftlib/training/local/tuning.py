@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -92,10 +93,22 @@ def tune(
 
 def identity(source: str | Path, revision: str | None, train: Sequence[Example], valid: Sequence[Example], settings: TuneSettings) -> str:
     """Hash of everything that the resulting weights depend on: what a checkpoint must match to be resumed."""
-    folder = Path(source)
-    model = [sha256_file(folder / "config.json"), sorted((p.name, p.stat().st_size) for p in folder.iterdir())] if folder.is_dir() else str(source)
+    model = model_hash(Path(source)) or str(source)
     rows = [[list(e.prompt), e.answer] for e in (*train, *valid)]
     return hash_json([model, revision, len(train), hash_json(rows), settings.decisive()])
+
+
+def model_hash(folder: Path) -> str | None:
+    """Hash of the files of a model on this machine; None where it is no folder. A process reads files of the same size and time once."""
+    if not folder.is_dir():
+        return None
+    found = [(p, p.stat()) for p in sorted(folder.iterdir()) if p.is_file()]
+    return _hash_of(tuple((str(p), status.st_size, status.st_mtime_ns) for p, status in found))
+
+
+@functools.cache
+def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
+    return hash_json({Path(path).name: sha256_file(path) for path, _, _ in files})
 
 
 def finished(out: Path, fingerprint: str) -> dict[str, Any] | None:

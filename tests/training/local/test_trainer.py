@@ -18,6 +18,7 @@ from ftlib.single import ask_one, export_one
 from ftlib.training import train_contestant, train_or_report
 from ftlib.training.local import showing
 from ftlib.training.local.trainer import LocalTrainer
+from ftlib.training.local.tuning import _hash_of, model_hash
 from tests.training.local import micro
 
 ROWS = [{"id": str(n), "title": f"red mug {n}", "content": f"This mug is red. It is number {n}."} for n in range(24)]
@@ -50,7 +51,8 @@ def test_training_json_has_what_the_other_rooms_read(run: Run) -> None:
     report = read_json(run.folder("micro") / "training.json")
     assert report["contestant"] == "micro"
     assert report["trainer"] == "local"
-    assert report["inputs"] == {name: sha256_file(run.folder("micro") / f"{name}.jsonl") for name in ("train", "valid")}
+    files = {name: sha256_file(run.folder("micro") / f"{name}.jsonl") for name in ("train", "valid")}
+    assert report["inputs"] == {**files, "model": model_hash(micro.model())}
     for key in ("model", "seconds", "examples", "epochs", "steps", "tokens", "rates", "loss", "memory", "parameters", "adapter_bytes", "device",
                 "precision", "versions", "settings", "how", "na"):  # fmt: skip
         assert report[key] is not None
@@ -67,6 +69,23 @@ def test_a_second_training_is_skipped_and_a_changed_setting_is_not(run: Run, tmp
     other.only_look = True
     with pytest.raises(StepNeeded, match=r"lr 0\.01 -> 0\.02"):
         train_contestant(other, other.contestant("micro"))
+
+
+def test_one_byte_of_a_model_folder_trains_again(tmp_path: Path) -> None:
+    import os
+
+    model = shutil.copytree(micro.model(), tmp_path / "model")
+    made = make_run(tmp_path / "run", model=str(model))
+    before = LocalTrainer(made, made.contestant("micro")).settings()
+    weights = model / "model.safetensors"
+    status, data = weights.stat(), bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    _hash_of.cache_clear()  # as in the next process
+    after = LocalTrainer(made, made.contestant("micro")).settings()
+    assert after["weights"] != before["weights"]
+    assert {**after, "weights": ""} == {**before, "weights": ""}
 
 
 def test_looking_at_a_run_loads_no_library() -> None:
