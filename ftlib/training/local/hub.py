@@ -25,6 +25,17 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
         if "model_type" in str(error) or "Unrecognized" in str(error):
             raise Refused(f"The installed transformers does not know the model type of {source}; upgrade it, or choose another model.") from error
         raise
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            raise Refused(f"The weights of {source} do not fit into memory; set quant: 4 on a GPU, or choose a smaller model.") from error
+        raise
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or in torch's CPU allocator."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def network_errors() -> tuple[type[Exception], ...]:

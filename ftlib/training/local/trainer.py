@@ -167,7 +167,8 @@ class LocalTrainer:
     ) -> Iterator[tuple[int, T]]:
         """Do places together, those of like length first; a batch that memory is too small for is halved."""
         from ftlib.training.local.generate import by_length
-        from ftlib.training.local.tuning import free_memory, out_of_memory
+        from ftlib.training.local.hub import out_of_memory
+        from ftlib.training.local.tuning import free_memory
 
         todo = [[places[p] for p in group] for group in by_length(loaded, [questions[p] for p in places], batch)]
         while todo:

@@ -14,6 +14,7 @@ from ftlib.errors import TrainingFailed
 from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.training.local.checkpoints import all_of, newest_whole, replace_folder
 from ftlib.training.local.distributed import main_process, processes, wait
+from ftlib.training.local.hub import out_of_memory
 from ftlib.training.local.load import Loaded, load, require_training_extra, wrap
 from ftlib.training.local.packing import one_by_one, require_isolation
 from ftlib.training.local.rows import Example, Tokens, tokenise
@@ -118,13 +119,6 @@ def finished(out: Path, fingerprint: str) -> dict[str, Any] | None:
     report = dict(read_json(out / "training.json"))
     same = report.get("fingerprint") == fingerprint and report.get("adapter_sha256") == sha256_file(out / "adapter" / "adapter_model.safetensors")
     return report if same else None
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or in torch's CPU allocator."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def free_memory() -> None:

@@ -174,6 +174,21 @@ def test_after_memory_ran_out_it_goes_on_from_its_checkpoint_to_the_same_weights
     assert all(torch.allclose(ours[name], theirs[name], atol=2e-3) for name in theirs)
 
 
+def test_weights_that_do_not_fit_are_refused_and_not_tried_with_a_smaller_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    tried: list[object] = []
+
+    def full(*_: Any) -> Any:
+        tried.append(1)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(load, "_by_transformers", full)
+    with pytest.raises(Refused, match=r"The weights of .* do not fit into memory; set quant: 4 on a GPU, or choose a smaller model"):
+        tune(micro.model(), micro.examples(16), [], micro.settings(**PLAIN), tmp_path)
+    assert len(tried) == 1
+
+
 def test_what_does_not_fit_is_refused_with_what_would(caplog: pytest.LogCaptureFixture) -> None:
     loaded = load.load(micro.model(), micro.settings())
     settings = micro.settings(batch=64, max_length=1024)
