@@ -49,12 +49,12 @@ def hosted_training(rows: Sequence[Json], model: Model, provider: Provider, epoc
     They are exact where the model's encoding is known, within 5 % where its tokenizer is at hand (a service may frame the turns in another
     way), else another tokenizer's, give or take 20 %. ``valid`` counts where the service bills its evaluations.
     """
-    tokens, counted_by, slack = _hosted_tokens(rows, model)
+    tokens, counted_by, slack = hosted_tokens(rows, model)
     offer = model.at(provider.name)
     if offer and offer.context:
         tokens = [min(count, offer.context) for count in tokens]
     times = int(epochs) if epochs else provider.epochs or default_epochs(len(rows))
-    evaluated = sum(_hosted_tokens(valid, model)[0]) * provider.evaluations if valid and provider.evaluations else 0
+    evaluated = sum(hosted_tokens(valid, model)[0]) * provider.evaluations if valid and provider.evaluations else 0
     billed = sum(tokens) * times + evaluated
     return {
         "examples": len(rows),
@@ -94,7 +94,7 @@ def hosted_cost(report: Json, provider: str, served: str, prices: Prices) -> Amo
     return cost.at_least(least)
 
 
-def _hosted_tokens(rows: Sequence[Json], model: Model) -> tuple[list[int], str, float]:
+def hosted_tokens(rows: Sequence[Json], model: Model) -> tuple[list[int], str, float]:
     """Tokens of each row, who counted them, and how far they may be off."""
     if model.encoding:
         return list(rows_tokens(rows, model.encoding)), f"{model.encoding}: contents, 4 a message, 1 an example", 0.0
