@@ -59,7 +59,11 @@ def reach(model: str) -> None:
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
 
-    if Path(model).is_dir() or isinstance(try_to_load_from_cache(model, "config.json") if model.count("/") < 2 else None, str):
+    if Path(model).is_dir():
+        return
+    if model.count("/") > 1 or model.startswith((".", "~", "/")):
+        raise Refused(f"There is no folder {model} to load an embedding model from; give a folder or a hub id.")
+    if isinstance(try_to_load_from_cache(model, "config.json"), str):
         return
     try:
         HfApi().model_info(model, timeout=10)
