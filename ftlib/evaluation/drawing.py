@@ -41,7 +41,7 @@ def interval_chart(summary: Mapping[str, Any]) -> Picture:
         axes.annotate(f"{metric['value']:.1f}", (metric["value"], place), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
     axes.set_yticks(range(len(found)), list(reversed(found)))
     axes.set_ylim(-0.6, len(found) - 0.2)
-    axes.set_xlabel(f"{NAMES.get(primary, primary)} ({next(iter(found.values()))['unit']}), mean of {summary['n']} items and 95 % interval")
+    axes.set_xlabel(f"{NAMES.get(primary, primary)} ({next(iter(found.values()))['unit']}), {summary['n']} items, with the 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return Picture(figure)

@@ -40,11 +40,12 @@ def score_files(
         failed_score: what an item without an answer scores.
         out: where to write the per-item table (JSON lines).
 
-    Returns the summary: systems, pairs, mcnemar, smallest_difference, settings. Raises DataError (file, line, field; ids
+    Returns the summary: systems, pairs, mcnemar, smallest_difference, seeds, settings. Raises DataError (file, line, field; ids
     that do not match; ``out`` is one of the files read) and ProfileError (a metric that does not exist).
     """
     from ftlib.evaluation.metrics import check_names
     from ftlib.evaluation.score import Settings, item_rows, score
+    from ftlib.evaluation.seeds import NOT_MEASURED
     from ftlib.evaluation.semantic import semantic
 
     names = [*dict.fromkeys([*(metrics or METRICS), primary, *(["semantic"] if embedding else [])])]
@@ -60,6 +61,7 @@ def score_files(
     scored = score(items, given, settings, training=training_texts(Path(train)) if train else None, more=more)
     summary = scored.summary
     summary["test_hash"] = sha256_file(references)
+    summary["seeds"] = {"metric": primary, "groups": [], "na": NOT_MEASURED}
     summary["settings"]["answers"] = {name: {"file": str(path), "sha256": sha256_file(path)} for name, path in files.items()}
     if out:
         write_jsonl(out, item_rows(items, given, scored))
@@ -124,6 +126,7 @@ def scores_text(found: dict[str, Any]) -> str:
             f"  {row['a']} - {row['b']}: {row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], p {row['p']:.4f}, Holm {row['p_holm']:.4f}"
             for row in shown
         ]
+        lines.append(f"  {found['seeds']['na']}: another training of the same model gives other figures")
     lines += ["", *(f"Finding: {fault}." for fault in faults(found)), "degenerate answers"]
     for system, data in found["systems"].items():
         seen = [f"{kind} {100 * rate['rate']:.0f} % ({rate['count']})" for kind, rate in data["flags"].items() if rate["count"]]

@@ -190,7 +190,8 @@ def likelihood_metric(run: Run, items: list[Item], answers: Mapping[str, Any]) -
 
     from ftlib.evaluation.metrics import Metric, ratio
 
-    metric = Metric("bits_per_byte", "sum of nats / (ln 2 x UTF-8 bytes of the references), the end-of-turn token apart", "bits/byte", False, ratio)
+    signature = "sum of nats / (ln 2 x UTF-8 bytes of the references), the end-of-turn token apart|tok:each model's own|stem:no"
+    metric = Metric("bits_per_byte", signature, "bits/byte", False, ratio)
     for system in answers:
         path = run.answers_file(system, "likelihood")
         if path.exists():
