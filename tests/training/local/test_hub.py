@@ -47,7 +47,7 @@ print(json.dumps(found))
 def test_a_model_is_had_from_the_hub_and_brought_there(tmp_path: Path) -> None:
     with hub.serving(micro.model()) as (address, pushed):
         environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": "", "HF_HUB_DISABLE_XET": "1",
-                       "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}  # fmt: skip
+                       "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}  # fmt: skip
         command = [sys.executable, "-c", WORK, str(tmp_path / "runs")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=Path(__file__).parents[3], env=environment, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
