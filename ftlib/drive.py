@@ -51,8 +51,6 @@ def push(run: Run, path: Path, *, mirror: bool = True) -> int:
         for folder in sorted((p for p in [target, *target.rglob("*")] if p.is_dir()), reverse=True):
             if not any(folder.iterdir()):
                 folder.rmdir()
-    if copied:
-        log.info("%d files of %s copied to the drive and verified", copied, run.relative(path))
     return copied
 
 

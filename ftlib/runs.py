@@ -181,8 +181,9 @@ class Run:
             seconds = time.perf_counter() - started
             made = {self.relative(path): sha256_file(path) for path in outputs if path.exists()}
             write_json(record_path, {**now, "outputs": made, "seconds": round(seconds, 3), "note": _plain(step.note)})
-            for path in (self.path / "profile.yaml", self.path / "ledger.jsonl", *outputs, record_path):
-                push(self, path)
+            copied = sum(push(self, path) for path in (self.path / "profile.yaml", self.path / "ledger.jsonl", *outputs, record_path))
+            if copied:
+                log.info("%s: %d files copied to the drive and verified", name, copied)
             log.info("%s: done in %.1f s", name, seconds)
 
     @contextmanager
