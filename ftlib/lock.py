@@ -48,12 +48,19 @@ def _alive(holder: dict[str, Any]) -> bool:
     return known is None or known == _started(pid)
 
 
-def _holder(path: Path) -> dict[str, Any]:
+def _holder(path: Path) -> dict[str, Any] | None:
+    """What the lock says of its holder, nothing where it cannot be read; None where there is no lock."""
     try:
         found = json.loads(path.read_bytes())
         return found if isinstance(found, dict) else {}
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError):
         return {}
+
+
+def _holds(path: Path, token: str) -> bool:
+    return (_holder(path) or {}).get("token") == token
 
 
 @contextlib.contextmanager
@@ -65,7 +72,7 @@ def lock(folder: Path, *, take_over: bool = False) -> Iterator[None]:
     """
     path = folder / ".lock"
     token = os.environ.get(TOKEN)
-    if token and _holder(path).get("token") == token:
+    if token and _holds(path, token):
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +91,7 @@ def lock(folder: Path, *, take_over: bool = False) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(TOKEN, None)
-        if _holder(path).get("token") == me["token"]:
+        if _holds(path, str(me["token"])):
             path.unlink(missing_ok=True)
 
 
@@ -96,10 +103,11 @@ def _acquire(path: Path, me: dict[str, Any], take_over: bool) -> None:
         except FileExistsError:
             holder = _holder(path)
             with contextlib.suppress(FileNotFoundError):
-                if not holder and time.time() - path.stat().st_mtime < 2:
+                if holder == {} and time.time() - path.stat().st_mtime < 2:
                     time.sleep(0.2)  # somebody is between creating and writing it
                     continue
-            _evict(path, holder, take_over)
+            if holder is not None:
+                _evict(path, holder, take_over)
     raise RunLocked(f"{path.parent} is being opened by another process; try again in a moment.")
 
 
@@ -139,7 +147,24 @@ def _evict(path: Path, holder: dict[str, Any], take_over: bool) -> None:
     if holder and not here and not take_over:
         raise RunLocked(f"{path.parent} is locked by {who}; if that machine is gone, run again with --take-over.")
     log.info("taking over %s from %s, which is gone", path.parent.name, who)
-    stale = path.with_name(f".lock.{uuid.uuid4().hex}{TEMPORARY}")
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(path, stale)
-        stale.unlink()
+    with _alone(path.parent):
+        if _holder(path) == holder:  # else another has taken it over in the meantime, and it is his now
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time comes through here, where the disk knows such locks; the kernel lets go when a process dies."""
+    descriptor = None
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        log.debug("no lock of the kernel on %s", folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

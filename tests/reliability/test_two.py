@@ -73,29 +73,38 @@ def test_a_dead_machines_lock_is_taken_only_when_asked(tmp_path: Path) -> None:
 
 @pytest.mark.reliability
 def test_of_many_that_start_at_once_one_works_and_the_others_are_refused(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", chain.recorded_profile(tmp_path))
-    script = """
+    rounds, script = 80, """
 import os, sys, time
 from pathlib import Path
 from ftlib.errors import RunLocked
 from ftlib.lock import lock
-while not Path(sys.argv[2]).exists():
-    time.sleep(0.001)
-try:
-    with lock(Path(sys.argv[1])):
-        os.close(os.open(sys.argv[1] + "/inside", os.O_CREAT | os.O_EXCL))
-        time.sleep(0.3)
-        os.unlink(sys.argv[1] + "/inside")
-except RunLocked:
-    sys.exit(3)
-"""
-    (run.path / ".lock").write_text(json.dumps({"pid": 2**22 + 1, "machine": _here(), "since": "long ago", "token": "x"}))  # all find a dead one
-    started = [subprocess.Popen([sys.executable, "-c", script, str(run.path), str(tmp_path / "go")]) for _ in range(12)]
-    time.sleep(1.5)
-    (tmp_path / "go").touch()
-    codes = [process.wait() for process in started]
-    assert set(codes) <= {0, 3}, "two were inside at once"
-    assert 0 in codes
+once, met = 0, 0
+for number, folder in enumerate(sorted(Path(sys.argv[1]).iterdir())):
+    while time.time() < float(sys.argv[2]) + 0.08 * number:
+        time.sleep(0.0005)
+    try:
+        with lock(folder):
+            os.close(os.open(folder / "inside", os.O_CREAT | os.O_EXCL))
+            time.sleep(0.02)
+            os.unlink(folder / "inside")
+            once += 1
+    except RunLocked:
+        pass
+    except FileExistsError:
+        met += 1
+print(once, met)
+"""  # fmt: skip
+    for number in range(rounds):
+        folder = tmp_path / "runs" / f"{number:03d}"
+        folder.mkdir(parents=True)
+        (folder / ".lock").write_text(json.dumps({"pid": 2**22 + 1, "machine": _here(), "since": "long ago", "token": "x"}))  # all find a dead one
+    begin = str(time.time() + 3)
+    argv = [sys.executable, "-c", script, str(tmp_path / "runs"), begin]
+    started = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    told = [process.communicate()[0].split() for process in started]
+    assert sum(int(met) for _, met in told) == 0, "two were inside at once"
+    assert sum(int(once) for once, _ in told) >= rounds
+    assert not list((tmp_path / "runs").rglob(".lock*"))
 
 
 def _here() -> str:
