@@ -68,14 +68,18 @@ def training(args: argparse.Namespace, folder: Path) -> Figures:
     return {"figure": f"{outcome.kills} kills: {len(outcome.faults)} faults", **outcome.row(), "faults": outcome.faults}
 
 
-def unmeasured(files: dict[str, Any]) -> dict[str, Any]:
-    """Files of a whole run without what follows from measured times or from a job's id: hashes over them, the names of hosted models."""
-    bare = ("made_with", "fingerprint")
-    return {
-        name: [{k: v for k, v in row.items() if k not in bare} for row in held] if name.startswith("answers/") and isinstance(held, list) else held
-        for name, held in files.items()
-        if name != "charts/cost_quality.png"  # its axis is measured seconds
-    }
+MEASURED = re.compile(r"charts/(cost_quality|time_memory)\.\w+|comparison\.xlsx|report\.(html|md)")  # seconds stand in them
+GIVEN = re.compile(r"(ftlib|ftjob|ft)[-:][\w:.-]*[0-9a-f]{8}[\w:.-]*")  # a job's key and id, the name of a hosted model
+
+
+def unmeasured(files: Any) -> Any:
+    """Files of a whole run without what measured seconds and the names that a service gives bring into them."""
+    if isinstance(files, dict):
+        bare = ("made_with", "fingerprint")  # hashes over those
+        return {key: unmeasured(held) for key, held in files.items() if key not in bare and not MEASURED.fullmatch(str(key))}
+    if isinstance(files, list):
+        return [unmeasured(held) for held in files]
+    return GIVEN.sub("given", files) if isinstance(files, str) else files
 
 
 def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
@@ -107,7 +111,9 @@ def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
         ended = subprocess.run([*command, "--out", str(place)], check=False, capture_output=True, text=True, timeout=1800)
         ends += 1
         faults += [] if ended.returncode == 0 else [f"ended with {ended.returncode}: {ended.stderr[-500:]}"]
-        faults += [*leftovers(place), *differences(unmeasured(wanted), unmeasured(snapshot(place)))]
+        there = snapshot(place)
+        faults += [f"{name} is missing" for name in wanted.keys() - there.keys()]
+        faults += [*leftovers(place), *differences(unmeasured(wanted), unmeasured(there))]
     return {
         "figure": f"{count} kills in {ends} runs: {len(faults)} faults",
         "kills": count,

@@ -215,6 +215,9 @@ def _save_adapter(loaded: Loaded, out: Path) -> None:
     """Write the adapter and its tokenizer into ``out/adapter``, whole or not at all."""
     temporary = out / ".adapter.partial"
     shutil.rmtree(temporary, ignore_errors=True)
+    for config in loaded.model.peft_config.values():
+        if isinstance(config.target_modules, set):  # written in another order by each process
+            config.target_modules = sorted(config.target_modules)
     loaded.model.save_pretrained(str(temporary))
     loaded.template.tokenizer.save_pretrained(str(temporary))
     replace_folder(temporary, out / "adapter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def test_phases_add_up_and_what_is_unknown_has_its_reason(report: dict[str, Any]
     assert report["memory"]["rss_bytes"] > 1e7
     assert report["precision"] == {"dtype": "float32", "reason": report["precision"]["reason"]}
     assert report["parameters"]["trainable"] < report["parameters"]["total"]
+    modules = json.loads((report["out"] / "adapter" / "adapter_config.json").read_bytes())["target_modules"]
+    assert modules == sorted(modules)  # the same file from every process
     assert report["adapter_bytes"] == (report["out"] / "adapter" / "adapter_model.safetensors").stat().st_size
 
 
