@@ -3,7 +3,7 @@
     python benchmarks/reliability.py                      all sections (about an hour on two cores)
     python benchmarks/reliability.py kills --kills 240    one section; the others keep the figures they have
 
-Figures go to benchmarks/reliability.json, the table to benchmarks/reliability.md.
+Figures go to benchmarks/reliability.json, the table to benchmarks/reliability.md and into README.md.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+README = HERE.parent / "README.md"  # quotes the table
 sys.path.insert(0, str(HERE.parent))
 Figures = dict[str, Any]
 TINY = ["data.train=24", "data.valid=6", "data.test=8", "contestants.tiny-llama.epochs=1", "contestants.tiny-hosted.epochs=1", "evaluation.probes=[]"]
@@ -262,12 +263,14 @@ def stored() -> dict[str, Figures]:
 def write(found: dict[str, Figures]) -> None:
     """The figures, and the table of them."""
     (HERE / "reliability.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    lines = ["# A bad day, rehearsed", "", "| rehearsal | figure | faults | command |", "|---|---|---|---|"]
+    lines = ["| rehearsal | figure | faults | command |", "|---|---|---|---|"]
     for name, (about, _) in SECTIONS.items():
         if name in found:
             figure, faults = found[name]["figure"].replace("|", "\\|"), len(found[name]["faults"])
             lines.append(f"| {about} | {figure} | {faults} | `{found[name]['command']}` |")
-    (HERE / "reliability.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (HERE / "reliability.md").write_text("\n".join(["# A bad day, rehearsed", "", *lines]) + "\n", "utf-8")
+    before, begin, rest = README.read_text("utf-8").partition("<!-- rehearsals -->\n")
+    README.write_text(before + begin + "\n".join(lines) + "\n<!--" + rest.partition("<!--")[2], "utf-8")
 
 
 def main() -> int:

@@ -83,3 +83,10 @@ def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)[^)]*\)", text):
         assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
+
+
+def test_the_rehearsals_are_those_on_record() -> None:
+    recorded = (ROOT / "benchmarks" / "reliability.md").read_text("utf-8").partition("| rehearsal")
+    quoted = README.partition("<!-- rehearsals -->\n")[2].partition("<!-- /rehearsals -->")[0]
+    assert quoted == "".join(recorded[1:])
+    assert "| 0 | `" in quoted
