@@ -76,7 +76,7 @@ GIVEN = re.compile(r"(ftlib|ftjob|ft)[-:][\w:.-]*[0-9a-f]{8}[\w:.-]*")  # a job'
 def unmeasured(files: Any) -> Any:
     """Files of a whole run without what measured seconds and the names that a service gives bring into them."""
     if isinstance(files, dict):
-        bare = ("made_with", "fingerprint")  # hashes over those
+        bare = ("made_with", "fingerprint", "called_at", "estimated_finish")  # hashes over those, and moments
         return {key: unmeasured(held) for key, held in files.items() if key not in bare and not MEASURED.fullmatch(str(key))}
     if isinstance(files, list):
         return [unmeasured(held) for held in files]
