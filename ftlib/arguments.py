@@ -48,7 +48,10 @@ def spread(argv: Sequence[str]) -> list[str]:
 
 def size(text: str) -> int | float:
     """A number of rows, or a share below 1."""
-    return float(text) if "." in text else int(text)
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of rows nor a share such as 0.8") from None
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:

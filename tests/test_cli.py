@@ -62,6 +62,7 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
         (["sandbox", "--port", "99999"], "--port: 99999 is not between 0 and 65535"),
         (["run", "demo", "--jobs", "0"], "--jobs: 0 is not 1 or more"),
         (["curate", "sample", "--out", "o", "--seed", "-1"], "--seed: -1 is not 0 or more"),
+        (["curate", "sample", "--out", "o", "--train", "80%"], "--train: '80%' is neither a number of rows nor a share such as 0.8"),
         (["judge", "r", "--pairs", "0"], "--pairs: 0 is not 1 or more"),
         (["score", "--references", "r", "--answers", "a", "--seed", "-1"], "--seed: -1 is not 0 or more"),
     ],

@@ -212,5 +212,5 @@ def check_shares(sizes: Iterable[Size | None], where: str) -> None:
 
 def check_size(size: Size, where: str) -> None:
     """Raises ProfileError where a size is neither a number of rows nor a share."""
-    if size < 0 or (size > 1 and size != int(size)):
+    if not 0 <= size < float("inf") or (size > 1 and size != int(size)):
         raise ProfileError(f"{where} is {size}; give a number of rows, or a share between 0 and 1.")

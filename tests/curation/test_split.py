@@ -75,9 +75,10 @@ def test_fewer_rows_than_asked_for(tmp_path: Path, asked: dict[str, int], says: 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_negative_size(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="train is -1"):
-        curate("sample", out=tmp_path / "out", train=-1)
+@pytest.mark.parametrize("size", [-1, 1.5, float("nan"), float("inf")])
+def test_a_size_that_is_none(size: float, tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=f"train is {size}; give a number of rows, or a share"):
+        curate("sample", out=tmp_path / "out", train=size)
 
 
 def test_file_order_as_the_original_did(tmp_path: Path) -> None:
