@@ -71,10 +71,10 @@ def check_file(
 def limits_of(rules: Destination, entry: Model | None) -> Limits:
     """What a model adds to a destination's rules: context, special tokens, and a counter where its encoding is known.
 
-    A destination's own context, encoding and special tokens are those of its house models; one with open weights that it also tunes has its own.
+    The context, encoding and special tokens of a destination that has house models are theirs; one with open weights that it also tunes has its own.
     """
     offer = entry.at(rules.name) if entry else None
-    if entry and offer and entry.open_weights and not entry.build:
+    if entry and offer and entry.open_weights and not entry.build and rules.family:
         rules = replace(rules, context=None, encoding=None, family=None)
     context = (offer.context if offer else None) or rules.context or (entry.context if entry else None)
     encoding = (entry.encoding if entry else None) or rules.encoding

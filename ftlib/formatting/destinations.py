@@ -60,9 +60,12 @@ DESTINATIONS = {
     "nebius": Destination(
         "nebius",
         "chat",
-        "Nebius Token Factory, dataset formats: JSON lines, 50 GB, the last message the assistant's; it states no fewest examples, so OpenAI's 10",
+        "Nebius Token Factory, dataset formats and API reference: JSON lines, 50 GB, the last message the assistant's, a suffix of at most 64 "
+        "characters, 8,192 tokens an example (its default, which ftlib leaves); it states no fewest examples, so OpenAI's 10",
         max_bytes=50 * GB,
         row_keys=("messages", "tools"),
+        context=8_192,
+        suffix_max=64,
     ),
     "together": Destination(
         "together",

@@ -130,6 +130,8 @@ REJECTED = (
     Case("two users in a row at together", "together", turns(U, U, A), expect=("alternate:5",)),
     Case("a further column at together", "together", {**chat(1), "source": "x"}, expect=("unknown_key:5",)),
     Case("the user speaks last at nebius", "nebius", turns(U, A, U), expect=("last_message:5",)),
+    Case("longer than nebius takes unasked", "nebius", turns(U, ("assistant", "word " * 9_000)), options=LLAMA, expect=("?context:5",)),
+    Case("a suffix that is too long at nebius", "nebius", options={"suffix": "x" * 65}, expect=("suffix:0",)),
     Case("nine examples in the sandbox", "sandbox", rows=9, expect=("min_examples:0",)),
     Case("the model's special token at nebius", "nebius", turns(U, ("assistant", "<|eot_id|>")), options=LLAMA, expect=("special_token:5",)),
     Case("a chat row with an unknown key", "local", {**chat(1), "text": "x"}, expect=("unknown_key:5",)),

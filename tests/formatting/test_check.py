@@ -153,6 +153,18 @@ def test_an_open_model_at_a_service_is_held_to_its_own_tokens_and_context(tmp_pa
     assert short(check_file(path, destination="azure", model="ft:gpt-4.1-mini-2025-04-14:acme::abc")["findings"]) == {"context:7"}
 
 
+def test_nebius_takes_8192_tokens_of_any_model_unless_its_offer_says_otherwise(tmp_path: Path) -> None:
+    from ftlib.catalogue import find_model
+
+    path = tmp_path / "train.jsonl"
+    rows = [chat(n) for n in range(12)]
+    rows[4]["messages"][1]["content"] = "word " * 9_000
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    longer = find_model("mine", {"mine": {"id": "x/y", "hosted": [{"provider": "nebius", "id": "x/y", "context": 32_768}]}})
+    for model, expected in (("llama-3.1-8b", {"context:5"}), (longer, set())):
+        assert short(check_file(path, destination="nebius", model=model, tokens=lambda row: 9_010)["findings"]) == expected
+
+
 def test_unknown_model_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(ACCEPTED[0].data())
