@@ -25,7 +25,8 @@ TUNED = {
     "azure": ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06", "gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4.1-nano-2025-04-14",
               "Ministral-3B", "Qwen-32B", "Llama-3.3-70B-Instruct", "gpt-oss-20b"],
     "nebius": ["meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.3-70B-Instruct", "Qwen/Qwen3-8B", "Qwen/Qwen3-0.6B",
-               "unsloth/gpt-oss-20b-BF16"],
+               "unsloth/gpt-oss-20b-BF16", "unsloth/gpt-oss-120b-BF16", "Qwen/Qwen3-32B", "Qwen/Qwen2.5-14B-Instruct",
+               "Qwen/Qwen2.5-72B-Instruct", "meta-llama/Llama-3.1-70B-Instruct", "Qwen/Qwen3.5-27B", "deepseek-ai/DeepSeek-V3-0324"],
     "together": ["meta-llama/Meta-Llama-3.1-8B-Instruct-Reference", "Qwen/Qwen3.5-9B", "google/gemma-4-31B-it", "openai/gpt-oss-120b",
                  "zai-org/GLM-5.1"],
 }  # fmt: skip
