@@ -51,8 +51,10 @@ class Link:
         """Seconds before the next attempt: doubled each time, of which half is random, so that callers do not return in step."""
         return min(most, 0.5 * 2.0**attempt) * (0.5 + self._random.random() / 2)
 
-    def pages(self, what: str, make: Callable[[str | None], Coroutine[Any, Any, Json]]) -> Iterator[Json]:
-        """The things of a paged list; ends where a page brings nothing new, whatever it says of more."""
+    def pages(
+        self, what: str, make: Callable[[str | None], Coroutine[Any, Any, Json]], *, enough: Callable[[list[Json]], bool] | None = None
+    ) -> Iterator[Json]:
+        """The things of a paged list; ends where a page brings nothing new, whatever it says of more, or is ``enough``."""
         seen: set[str] = set()
         after: str | None = None
         for _ in range(PAGES):
@@ -64,6 +66,6 @@ class Link:
             fresh = [thing for thing in things if isinstance(thing, dict) and thing.get("id") and str(thing["id"]) not in seen]
             yield from fresh
             seen |= {str(thing["id"]) for thing in fresh}
-            if not fresh or not page.get("has_more"):
+            if not fresh or not page.get("has_more") or (enough is not None and enough(fresh)):
                 return
             after = str(fresh[-1]["id"])

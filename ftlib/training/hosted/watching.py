@@ -133,19 +133,29 @@ def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: An
 
 
 def _new_events(link: Link, record: JobFile) -> list[Json]:
-    """Events since the last look, oldest first. They are for the reader: where they cannot be had, watching goes on."""
+    """Events since the last look, oldest first, in whichever order the provider lists them.
+
+    They are for the reader: where they cannot be had, watching goes on, and a later look takes in what this one missed.
+    """
     if not link.provider.can.events:
         return []
-    known = {event["id"] for event in record.content["events"]}
-    fresh: list[Json] = []
+    known, job_id = {event["id"] for event in record.content["events"]}, str(record.content["id"])
+
+    def enough(page: list[Json]) -> bool:
+        return _newest_first(page) and any(event["id"] in known for event in page)
+
     try:
-        for event in link.pages("the job's events", lambda after: link.service.events(str(record.content["id"]), after)):
-            if event["id"] in known:
-                break
-            fresh.append(event)
-    except ServiceDown as error:
+        told = list(link.pages("the job's events", lambda after: link.service.events(job_id, after), enough=enough))
+    except (Refused, ServiceDown) as error:
         log.info("%s", error)
-    return record.add_events(fresh[::-1])
+        return []
+    return record.add_events(told[::-1] if _newest_first(told) else told)
+
+
+def _newest_first(events: list[Json]) -> bool:
+    """Whether events are listed as OpenAI does; Nebius begins with the oldest."""
+    times = [event["created_at"] for event in events if isinstance(event.get("created_at"), int | float)]
+    return not times or times[0] >= times[-1]
 
 
 def _advance(progress: Any, record: JobFile) -> None:

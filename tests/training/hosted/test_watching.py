@@ -47,6 +47,7 @@ class ScriptedService:
 
     def __init__(self, clock: FakeClock, state: Callable[[float], Json | Failure], events: list[tuple[float, Json]] | None = None) -> None:
         self.clock, self.state, self.told, self.asked = clock, state, events or [], 0
+        self.oldest_first, self.torn = False, 0  # how events are listed; how many later pages of them are lost
 
     async def job(self, job_id: str) -> Json:
         self.asked += 1
@@ -56,9 +57,12 @@ class ScriptedService:
         return {"id": job_id, **said}
 
     async def events(self, job_id: str, after: str | None) -> Json:
-        known = [event for hour, event in self.told if hour <= self.clock.hours][::-1]
+        known = [event for hour, event in self.told if hour <= self.clock.hours][:: 1 if self.oldest_first else -1]
         ids = [event["id"] for event in known]
         start = ids.index(after) + 1 if after in ids else 0
+        if start and self.torn:
+            self.torn -= 1
+            raise Failure("lost", "the rest of the list did not come")
         return {"data": known[start : start + 2], "has_more": start + 2 < len(known)}
 
     async def checkpoints(self, job_id: str) -> Json:
@@ -78,11 +82,23 @@ def watching(tmp_path: Path) -> Any:
         record = JobFile(tmp_path / "run" / "h" / "job.json")
         record.begin("ftjob-1", provider="slow", status=None)
         said: list[str] = []
-        return lambda: (watch(link, record, say=said.append), service, clock, said)
+
+        def go_on() -> Any:
+            return watch(link, record, say=said.append), service, clock, said
+
+        go_on.link, go_on.said = link, said  # type: ignore[attr-defined]
+        return go_on
 
     yield run
     for wire in wires:
         wire.close()
+
+
+def watched(watching: Any, events: list[tuple[float, Json]]) -> Any:
+    """A job of five hours with these events, to be watched later: (watch, service, clock, what was said)."""
+    go_on = watching(phases((5, {"status": "running"}), (9, DONE)), events)
+    link = go_on.link
+    return lambda: go_on()[0], link.service, link.clock, go_on.said
 
 
 def phases(*ends: tuple[float, Json]) -> Callable[[float], Json]:
@@ -189,6 +205,32 @@ def test_events_with_odd_times(watching: Any) -> None:
     record, *_ = watching(phases((1, {"status": "running"}), (9, DONE)), events)()
     assert times(record)["train"] is not None
     assert progress_of(record["events"]) == (3, 9)
+
+
+def steps_told(count: int) -> list[tuple[float, Json]]:
+    return [(i / 10, {"id": f"e{i}", "created_at": 1_800_000_000 + 360 * i, "message": f"event {i}"}) for i in range(count)]
+
+
+def test_events_that_are_listed_oldest_first(watching: Any) -> None:
+    go_on, service, _, said = watched(watching, steps_told(30))
+    service.oldest_first = True
+    assert [event["id"] for event in go_on()["events"]] == [f"e{i}" for i in range(30)]
+    assert [line for line in said if line.startswith("still")] == []
+
+
+def test_a_list_of_events_that_breaks_off_is_read_again(watching: Any) -> None:
+    go_on, service, *_ = watched(watching, [(0.0, event) for _, event in steps_told(9)])
+    service.torn = 6  # of one look, with all its tries
+    assert [event["id"] for event in go_on()["events"]] == [f"e{i}" for i in range(9)]
+
+
+@pytest.mark.parametrize("fault", ["403", "model-gone", "400"])
+def test_events_that_are_refused_do_not_end_the_watch(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, fault: str) -> None:
+    sandbox.faults.add(f"{fault}@jobs.events*all")
+    trainer = make_trainer(make_run())
+    trainer.train()
+    assert read_json(trainer.run.folder("h") / "training.json")["status"] == "done"
+    assert sandbox.seen.count("jobs.create") == 1
 
 
 def test_no_events_at_all(watching: Any) -> None:
