@@ -138,6 +138,7 @@ def _formatting(commands: Any) -> None:
     sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file (%(default)s)")
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--for", dest="destination", metavar="DESTINATION", help=FORMAT_FOR)
+    sub.add_argument("--model", help="the model to be tuned (its context length, tokenizer and special tokens)")
     sub.add_argument("--truncate", type=int, metavar="TOKENS", help="cut answers of longer examples, and list them; nothing is cut unless given")
     sub = _add(
         commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json"
@@ -146,7 +147,7 @@ def _formatting(commands: Any) -> None:
     sub.add_argument("file", type=Path)
     sub.add_argument("--for", dest="destination", required=True, metavar="DESTINATION", help=CHECK_FOR)
     sub.add_argument("--validation", type=Path, help="the validation file that goes with it")
-    sub.add_argument("--model", help="the model to be tuned (its context length and tokenizer)")
+    sub.add_argument("--model", help="the model to be tuned (its context length, tokenizer and special tokens)")
     sub.add_argument("--suffix", help="the suffix of the job that is to follow, to be checked too")
     sub = _add(commands, "models", "the catalogue of models", "models", "models --fits t4")
     sub.add_argument("--fits", metavar="GPU", help="only what QLoRA trains there: t4, l4, a100 ...")

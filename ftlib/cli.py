@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,9 @@ def format_(args: argparse.Namespace) -> Outcome:
     """Records to training files."""
     from ftlib.formatting import format_folder, format_text
 
-    made = format_folder(args.folder, to=args.to, task=args.task, out=args.out, destination=args.destination, truncate=args.truncate)
+    where = {"to": args.to, "task": args.task, "out": args.out, "destination": args.destination}
+    count = _row_counter(args.destination or "", args.model)
+    made = format_folder(args.folder, **where, model=args.model, truncate=args.truncate, tokens=count)
     return Outcome(made, format_text(made))
 
 
@@ -85,13 +87,19 @@ def check(args: argparse.Namespace) -> Outcome:
     """Whether a file is good at a destination; 1 where it is not."""
     from ftlib.formatting.check import check_file, check_text
     from ftlib.formatting.destinations import find_destination
-    from ftlib.plan.tokenizers import row_counter
 
-    named = find_destination(args.destination)[1]
-    model = args.model or named
-    count = row_counter(model) if model else None
+    find_destination(args.destination)  # before any model is looked for
+    count = _row_counter(args.destination, args.model)
     found = check_file(args.file, destination=args.destination, validation=args.validation, model=args.model, suffix=args.suffix, tokens=count)
     return Outcome(found, check_text(found), 0 if found["ok"] else 1)
+
+
+def _row_counter(destination: str, model: str | None) -> Callable[[Any], int | None] | None:
+    """Counts a row as the named model does, be it named by itself or as ``local:MODEL``: for ``format`` and ``check`` alike."""
+    from ftlib.plan.tokenizers import row_counter
+
+    wanted = model or destination.partition(":")[2]
+    return row_counter(wanted) if wanted else None
 
 
 def models(args: argparse.Namespace) -> Outcome:

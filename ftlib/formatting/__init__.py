@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ftlib.profile import Contestant
 from ftlib.runs import Run
 
 __all__ = ["Task", "destination_of", "format_folder", "format_run", "format_text", "load_task"]
+Tokens = Callable[[Any], int | None]  # of a row, by the model's own tokenizer; None where it is not at hand
 
 
 def destination_of(contestant: Contestant) -> Destination:
@@ -54,7 +55,9 @@ def format_contestant(run: Run, contestant: Contestant) -> dict[str, Any]:
     return dict(read_json(folder / "format.json"))
 
 
-def _write(source: Path, out: Path, task: Task, destination: Destination, model: Model | None, truncate: int | None) -> dict[str, Any]:
+def _write(
+    source: Path, out: Path, task: Task, destination: Destination, model: Model | None, truncate: int | None, tokens: Tokens | None = None
+) -> dict[str, Any]:
     """Both splits and format.json. A split without rows is not written."""
     from ftlib.formatting.write import Writer
 
@@ -65,7 +68,7 @@ def _write(source: Path, out: Path, task: Task, destination: Destination, model:
         raise DataError(f"{train} holds no rows, so there is nothing to train on; curate more rows (--train N).")
     if out.resolve() == source.resolve():
         raise DataError(f"{out} holds the records; write the training files to another folder.")
-    writer = Writer(task, destination, model=model, truncate=truncate)
+    writer = Writer(task, destination, model=model, truncate=truncate, tokens=tokens)
     splits: dict[str, Any] = {}
     (out / "format.json").unlink(missing_ok=True)
     with _no_empty_folder(out):
@@ -106,7 +109,15 @@ def _no_empty_folder(folder: Path) -> Iterator[None]:
 
 
 def format_folder(
-    folder: Path | str, *, to: str, task: str, out: Path | str, destination: str | None = None, truncate: int | None = None
+    folder: Path | str,
+    *,
+    to: str,
+    task: str,
+    out: Path | str,
+    destination: str | None = None,
+    model: str | None = None,
+    truncate: int | None = None,
+    tokens: Tokens | None = None,
 ) -> dict[str, Any]:
     """Training files from a folder of curated records.
 
@@ -116,7 +127,9 @@ def format_folder(
         task: a built-in task or a YAML file.
         out: where train.jsonl, valid.jsonl and format.json are written.
         destination: whose rules the files are held to; OpenAI's for chat, the local trainer's for instruction.
+        model: the model to be tuned, for its context and special tokens, as ``check_file`` takes it.
         truncate: cut the answer of an example of more tokens than that; nothing is cut unless it is given.
+        tokens: counts a row's tokens with the model's own tokenizer, where it is at hand.
 
     Returns format.json. Raises DataError or ProfileError.
     """
@@ -127,7 +140,8 @@ def format_folder(
         rules = as_chat(rules)
     if rules.format != to:
         raise DataError(f"{rules.name} takes {rules.format} rows; give --to {rules.format}.")
-    return _write(Path(folder), Path(out), load_task(task), rules, find_model(named) if named else None, truncate)
+    wanted = model or named
+    return _write(Path(folder), Path(out), load_task(task), rules, find_model(wanted) if wanted else None, truncate, tokens)
 
 
 def format_text(made: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,21 @@ class Writer:
     """Writes the training files of one task for one destination, and says what it left out.
 
     With ``truncate`` given, the answer of an example of more tokens is cut so that it has that many; else nothing is ever cut.
+    ``tokens`` counts a row with the model's own tokenizer, where that is at hand: what the check is told, the writer must know.
     """
 
-    def __init__(self, task: Task, destination: Destination, *, model: Model | None = None, truncate: int | None = None) -> None:
-        self.task, self.destination, self.model, self.truncate = task, destination, model, truncate
+    def __init__(
+        self,
+        task: Task,
+        destination: Destination,
+        *,
+        model: Model | None = None,
+        truncate: int | None = None,
+        tokens: Callable[[Any], int | None] | None = None,
+    ) -> None:
+        self.task, self.destination, self.model, self.truncate, self.tokens = task, destination, model, truncate, tokens
         self.limits = limits_of(destination, model)
+        self.limits.tokens = tokens or self.limits.tokens
 
     def row(self, record: dict[str, Any], aside: Aside) -> Row:
         """A record in the destination's format, cut if that was asked for and has to be."""
@@ -99,7 +109,7 @@ class Writer:
 
     def _checked(self, path: Path, target: Path, aside: Aside) -> dict[str, Any]:
         """The check of a file that is to become ``target``. Raises DataError where it would be refused."""
-        found = check_file(path, destination=self.destination, model=self.model, name=target.name)
+        found = check_file(path, destination=self.destination, model=self.model, name=target.name, tokens=self.tokens)
         if found["ok"]:
             return found
         first = next(item for item in found["findings"] if item["severity"] == "error")

@@ -45,6 +45,28 @@ def test_what_is_written_is_accepted(to: str, destination: str, tmp_path: Path) 
         assert check_file(tmp_path / "out" / f"{name}.jsonl", destination=destination)["ok"]
 
 
+@pytest.mark.parametrize(
+    ("destination", "model", "content", "rule"),
+    [("azure", "gpt-4.1-nano", "word " * 33_000, "context"), ("nebius", "llama-3.1-8b", "a cup<|eot_id|>", "special_token")],
+)
+def test_the_command_knows_of_the_model_what_the_check_knows(destination: str, model: str, content: str, rule: str, tmp_path: Path) -> None:
+    source, out = folder(tmp_path / "in", records(*GOOD, content)), tmp_path / "out"
+    command = ["format", str(source), "--to", "chat", "--for", destination, "--out", str(out)]
+    assert main(command) == 0
+    assert main(["check", str(out / "train.jsonl"), "--for", destination, "--model", model]) == 1
+    assert main([*command, "--model", model]) == 0
+    assert [row["reason"].partition(":")[0] for row in read_json(out / "format.json")["left_out"]["train"]["rows"]] == [rule]
+    assert main(["check", str(out / "train.jsonl"), "--for", destination, "--model", model]) == 0
+
+
+def test_a_row_is_counted_by_the_models_own_tokenizer_where_it_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftlib.plan.tokenizers.row_counter", lambda name: lambda row: len(row["output"].split()))
+    source, out = folder(tmp_path / "in", records(*GOOD, "long " * 9_000)), tmp_path / "out"
+    assert main(["format", str(source), "--to", "instruction", "--for", "local:smollm2-135m", "--out", str(out)]) == 0
+    assert read_json(out / "format.json")["left_out"]["train"]["counts"] == {"context: the example has 9000 tokens, and 8192 fit": 1}
+    assert main(["check", str(out / "train.jsonl"), "--for", "local:smollm2-135m"]) == 0
+
+
 def test_a_row_that_would_be_refused_is_left_out_and_named_never_altered(tmp_path: Path) -> None:
     bad = records(*GOOD, "a <|endoftext|> b", "  ", "half \ud83d")
     made = format_folder(folder(tmp_path / "in", bad), to="chat", task="describe", out=tmp_path / "out")
