@@ -11,13 +11,17 @@ from ftlib.evaluation.words import unicode_words
 
 _FENCE = re.compile(r"^```\w*\n(.*?)\n```$", re.S)
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
+_PLAIN = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")  # a number, and neither a date nor a version
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 _NONSENSE = re.compile(
-    r"\b(?:can ?not|can['’]t|unable|impossible|no (?:meaning|sense|answer|such)|"
-    r"not (?:make sense|possible|meaningful|a real|exist|clear|understand|sure)|"
-    r"does(?: not|n['’]t)|do(?: not|n['’]t)|is(?: not|n['’]t)|nonsens\w*|meaningless|unclear|undefined|clarify|rephrase|sorry)\b",
+    r"\b(?:can ?not|can['’]t|could(?: not|n['’]t)|unable to) (?:be )?"
+    r"(?:answer|answered|carry|carried|determine|determined|do|done|know|known|say|said|tell|help)\b|"
+    r"\b(?:no (?:meaning|sense|answer|way)|(?:is|it['’]s|^)\W*(?:impossible|unknown)|nonsens\w*|gibberish|meaningless|senseless|unanswerable|"
+    r"unclear|undefined|clarify|rephrase)\b|"
+    r"(?:\bnot|n['’]t) (?:make (?:any )?sense|possible|meaningful|clear|understand|sure|know|enough information|real|a real|an actual|a valid)\b",
     re.I,
-)
+)  # says so whatever was asked
+_DENIAL = re.compile(r"\b(?:no|not|none|never|zero|without|cannot)\b|n['’]t\b", re.I)  # says so of something that was asked about
 
 
 def _words(text: str) -> str:
@@ -45,32 +49,39 @@ def _starts(answer: str, check: Mapping[str, Any]) -> bool:
 
 def _number(answer: str, check: Mapping[str, Any]) -> bool:
     """The last number in a short answer is the given one."""
-    found = _NUMBER.findall(answer)
-    return bool(found) and len(unicode_words(answer)) <= 12 and float(found[-1].replace(",", "")) == float(check["value"])
+    last = (_NUMBER.findall(answer) or [""])[-1]
+    return len(unicode_words(answer)) <= 12 and bool(_PLAIN.fullmatch(last)) and float(last.replace(",", "")) == float(check["value"])
 
 
 def _list(answer: str, check: Mapping[str, Any]) -> bool:
-    """As many short list items as asked (bullets or numbers, else lines, else commas), each holding a word of ``of`` where given."""
+    """As many short, different list items as asked (bullets or numbers, else lines, else commas), each holding a word of ``of`` where given."""
     lines = [_BULLET.sub("", line) for line in answer.splitlines() if line.strip()]
     parts = [unicode_words(part) for part in (lines if len(lines) > 1 else answer.split(","))]
     wanted = set(check.get("of", ()))
     fits = all(0 < len(part) <= check.get("most_words_each", 4) and (not wanted or wanted.intersection(part)) for part in parts)
-    return fits and len(parts) == check["items"] and _holds(answer, {"all": check.get("all", [])})
+    return fits and len(parts) == len(set(map(tuple, parts))) == check["items"] and _holds(answer, {"all": check.get("all", [])})
 
 
 def _json(answer: str, check: Mapping[str, Any]) -> bool:
-    """The answer is JSON (a code fence around it is let pass) and equals the given value."""
-    text = answer.strip()
-    fenced = _FENCE.match(text)
+    """The answer is JSON (a code fence around it is let pass) and equals the given value, or ``also`` where given; true is not 1."""
+    fenced = _FENCE.match(answer)
     try:
-        return bool(json.loads(fenced[1] if fenced else text) == check["value"])
+        found = _value(fenced[1] if fenced else answer)
     except (ValueError, RecursionError):
         return False
+    return found in [_value(json.dumps(check[name])) for name in ("value", "also") if name in check]
+
+
+def _value(text: str) -> str:
+    """A JSON text in one spelling, numbers by their value."""
+    return json.dumps(json.loads(text, parse_int=float), sort_keys=True)
 
 
 def _refusal(answer: str, check: Mapping[str, Any]) -> bool:
-    """The answer says that the question makes no sense, in at most so many words."""
-    return bool(_NONSENSE.search(answer)) and len(unicode_words(answer)) <= check.get("most_words", 60)
+    """The answer says that the question makes no sense, or denies something of what it is ``of``, in at most so many words."""
+    words = unicode_words(answer)
+    denied = bool(_DENIAL.search(answer)) and not set(words).isdisjoint(check["of"])
+    return len(words) <= check.get("most_words", 60) and (denied or bool(_NONSENSE.search(answer)))
 
 
 CHECKS: dict[str, Callable[[str, Mapping[str, Any]], bool]] = {

@@ -28,21 +28,57 @@ from ftlib.evaluation.words import unicode_words
 from ftlib.formatting.task import load_task
 
 RIGHT = json.loads(Path(__file__).with_name("right_answers.json").read_text("utf-8"))  # one right answer to each retention item
+WRONG = json.loads(Path(__file__).with_name("wrong_answers.json").read_text("utf-8"))  # and one that is nearly right
 BLURB = (
     "This beautifully written volume offers readers a sweeping account of life in 1931, with 12 illustrations, and a foreword by the author himself."
 )
 
 
-def test_sixty_retention_items_each_pass_a_right_answer_and_fail_a_blurb():
+def test_sixty_retention_items_each_pass_a_right_answer_and_fail_a_wrong_one_and_a_blurb():
     rows = probe("retention")
     assert len(rows) == len({row["id"] for row in rows}) == 60
     assert len({row["kind"] for row in rows}) == 8
     assert {row["check"]["type"] for row in rows} == set(CHECKS)
     for row in rows:
         assert passes(RIGHT[row["id"]], row["check"]), row["id"]
+        assert not passes(WRONG[row["id"]], row["check"]), row["id"]
         assert not passes(BLURB, row["check"]), row["id"]
         assert not passes("", row["check"])
         assert not passes(None, row["check"])
+
+
+@pytest.mark.parametrize(
+    ("item", "answer"),
+    [
+        ("rewriting-01", "The boat left the harbor at noon."),
+        ("rewriting-08", "Kids played outside despite rain."),
+        ("json-01", '{"age": "31", "name": "Olga"}'),
+        ("json-02", "[4.0, 12, 7]"),
+        ("arithmetic-02", "9 × 6 = 54.0"),
+        ("nonsense-01", "Tuesday has no weight."),
+        ("nonsense-01", "I’m sorry, but a day can’t be weighed, so I can’t answer that."),
+        ("nonsense-02", "Triangles don't sing."),
+        ("nonsense-03", "None: a smell has no corners."),
+        ("nonsense-04", "I don't understand; this is gibberish."),
+        ("nonsense-05", "There is not enough information to know that."),
+        ("nonsense-06", "Numbers never marry."),
+        ("nonsense-07", "Silence has no colour."),
+    ],
+)
+def test_what_is_right_in_other_words_passes(item, answer):
+    assert passes(answer, next(row for row in probe("retention") if row["id"] == item)["check"])
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "it was on 12.05.2020", "12,0", "...", "-", "9" * 5000, "[" * 3000, "{}", "٣", "\ud800"])
+def test_no_answer_ends_the_checking(text):
+    assert not any([passes(text, row["check"]) for row in probe("retention")][22:30])  # the arithmetic ones; the others may do as they like
+
+
+def test_hardly_any_real_blurb_passes_for_a_refusal(real_data):
+    """A description that happens to say "not" refuses nothing."""
+    blurbs_ = [" ".join(json.loads(line)["content"].split()[:50]) for line in (real_data / "trn_head_nonempty_1000.jsonl").open(encoding="utf-8")]
+    for row in probe("retention"):
+        assert sum(passes(text, row["check"]) for text in blurbs_) <= 0.02 * len(blurbs_), row["id"]
 
 
 def test_a_right_answer_to_one_item_passes_few_others():
