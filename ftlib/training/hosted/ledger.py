@@ -7,6 +7,7 @@ several processes may use it: each reads what the others wrote while it holds th
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -56,7 +57,7 @@ class Ledger:
         self._read_to = 0
         self._amounts: dict[str, int] = {}  # reservation -> what it counts for
         self._released: set[str] = set()  # reservations that were given back: what they were for may be reserved anew
-        self._open: set[str] = set()  # reservations that may still shrink: calls under way in this process
+        self._open: set[str] = set()  # reservations that may soon shrink: calls under way in this process; a job is none
         self._total = 0
         self._descriptor: int | None = None
 
@@ -98,7 +99,8 @@ class Ledger:
                 if self._total + amount <= round(self.cap_usd * NANO):
                     new = key or uuid.uuid4().hex[:16]
                     self._append({"op": "reserve", "id": new, "nano": amount, "what": what})
-                    self._open.add(new)
+                    if key is None:
+                        self._open.add(new)
                     return Reservation(self, new, usd)
                 others = bool(self._open)
                 spent = self._total / NANO
@@ -124,7 +126,9 @@ class Ledger:
     def _append(self, row: dict[str, Any]) -> None:
         """One line: it is in the kernel's hands when this returns, so that a killed process loses nothing."""
         line = json.dumps({**row, "at": round(time.time(), 3)}, ensure_ascii=False).encode() + b"\n"
-        os.write(self._file(), line)
+        if os.write(self._file(), line) < len(line):  # half a line is none
+            os.ftruncate(self._file(), self._read_to)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self._read_to += len(line)
         self._apply(row)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -106,6 +107,29 @@ def test_waiting_for_calls_under_way(tmp_path: Path) -> None:
     started = time.monotonic()
     ledger.reserve(0.5, "waits", wait_s=5)
     assert time.monotonic() - started >= 0.15
+
+
+def test_nobody_waits_for_a_job_to_free_money(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.jsonl", 1.0)
+    ledger.reserve(0.9, "a job, whose cost is not known for hours", key="train k")
+    assert ledger.under_way == 0
+    started = time.monotonic()
+    with pytest.raises(BudgetExceeded):
+        ledger.reserve(0.5, "an answer", wait_s=5)
+    assert time.monotonic() - started < 1
+
+
+def test_half_a_line_on_a_full_disk_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path / "l.jsonl", 1.0)
+    ledger.reserve(0.1, "fits").settle(0.1)
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda handle, data: real(handle, data[: len(data) // 2]))
+        with pytest.raises(OSError, match="No space left"):
+            ledger.reserve(0.2, "the disk is full")
+    ledger.reserve(0.3, "there is room again").settle(0.3)
+    for again in (ledger, Ledger(tmp_path / "l.jsonl", 1.0)):
+        assert again.spent_usd == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("module", ["ftlib.training.hosted.trainer", "ftlib.training.sandbox.store"])

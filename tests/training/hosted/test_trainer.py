@@ -188,6 +188,20 @@ def test_the_budget_stops_answers_and_keeps_those_paid_for(make_trainer: MakeTra
     assert trainer.ledger.spent_usd <= 1.0
 
 
+def test_a_job_of_unknown_cost_does_not_hold_up_what_the_budget_stops(
+    make_trainer: MakeTrainer, engine: StubEngine, monkeypatch: pytest.MonkeyPatch, paid: dict[str, Any]
+) -> None:
+    real = engine.tune
+    monkeypatch.setattr(engine, "tune", lambda *args: {**real(*args), "trained_tokens": None})
+    trainer = make_trainer(**paid, budget=0.03)
+    trainer.train()
+    report = read_json(trainer.run.folder("h") / "training.json")
+    assert report["how"]["money_usd"] == "estimated"
+    assert trainer.ledger.spent_usd >= report["money_usd"]
+    with pytest.raises(BudgetExceeded, match="1 of 1 answers remain"):
+        list(trainer.ask(prompts(1), tuned=False))
+
+
 def test_a_bad_file_is_refused_with_its_line_and_nothing_sent(make_run: MakeRun, sandbox: Sandbox) -> None:
     run = make_run()
     path = run.folder("h") / "train.jsonl"
