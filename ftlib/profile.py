@@ -391,8 +391,16 @@ def _check_contestant(contestant: Contestant, at: str) -> None:
         raise ProfileError(f"{at}: provider belongs to trainer: hosted; remove it, or change the trainer.")
     for key in ("epochs", "steps", "minutes", "batch", "accumulate", "max_length", "concurrency"):
         size = getattr(contestant, key)
-        if size is not None and size <= 0:
-            raise ProfileError(f"{at}: {key} is {size}; it must be above 0.")
+        if size is not None and not 0 < size < float("inf"):
+            raise ProfileError(f"{at}: {key} is {size}; it must be a number above 0.")
+    if contestant.trainer == "hosted":
+        check_whole_epochs(contestant.epochs, f"{at}: epochs")
+
+
+def check_whole_epochs(epochs: float | None, what: str) -> None:
+    """Raises ProfileError where a hosted service would have to train a part of an epoch."""
+    if epochs is not None and epochs != int(epochs):
+        raise ProfileError(f"{what} is {epochs:g}, but a hosted service trains whole epochs; give a whole number, or fewer rows.")
 
 
 def dump_profile(profile: Profile) -> str:

@@ -12,7 +12,7 @@ from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.hardware import find_device
 from ftlib.errors import DataError, ProfileError
 from ftlib.plan.text import estimate_text
-from ftlib.profile import builtin_names, load_profile
+from ftlib.profile import builtin_names, check_whole_epochs, load_profile
 from ftlib.runs import Run
 
 __all__ = ["estimate", "estimate_run", "estimate_text"]
@@ -45,8 +45,8 @@ def estimate(
     ``contestants``, ``answers_cost_usd``, ``judge_cost_usd``, ``total_cost_usd`` and ``within_budget``.
     Raises UnknownPrice for a file whose price is not known (a profile's contestant says it in ``na``).
     """
-    if epochs is not None and epochs <= 0:
-        raise ProfileError(f"--epochs is {epochs:g}; it must be above 0.")
+    if epochs is not None and not 0 < epochs < float("inf"):
+        raise ProfileError(f"--epochs is {epochs:g}; it must be a number above 0.")
     find_device(gpu)
     if str(what) in builtin_names("profiles") or Path(what).suffix in (".yaml", ".yml"):
         if model or provider:
@@ -69,6 +69,8 @@ def _file(path: Path, model: str | None, provider: str | None, epochs: float | N
     entry = find_model(model)
     prices = Prices(str(file) if file else None)
     where = provider or _default_provider(entry)
+    if where:
+        check_whole_epochs(epochs, "--epochs")
     report, _ = estimate_rows(path, entry, where, epochs, gpu, prices)
     if where:
         report |= answers_of_file(path, entry, where, prices)

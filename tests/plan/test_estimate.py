@@ -117,6 +117,8 @@ def test_a_model_without_sizes_says_so(tmp_path: Path) -> None:
     found = estimate(chat_file(tmp_path / "train.jsonl"), model="someone/Some-7B")
     assert found["memory_bytes"] is None
     assert "not in the catalogue" in found["na"]["memory_bytes"]
+    half = estimate(tmp_path / "train.jsonl", model="someone/Some-7B", epochs=0.5)
+    assert (half["examples"], half["examples_seen"]) == (12, 6)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,10 @@ def test_a_model_without_sizes_says_so(tmp_path: Path) -> None:
         ("train.jsonl", {"model": "llama-3.1-8b", "gpu": "t5"}, ProfileError, "There is no GPU 't5'"),
         ("broken.jsonl", {"model": GPT}, DataError, "is not a training file"),
         ("records.jsonl", {"model": GPT}, DataError, "no instruction or chat rows"),
-        ("train.jsonl", {"model": GPT, "epochs": 0}, ProfileError, "must be above 0"),
+        ("train.jsonl", {"model": GPT, "epochs": 0}, ProfileError, "must be a number above 0"),
+        ("train.jsonl", {"model": GPT, "epochs": float("nan")}, ProfileError, "must be a number above 0"),
+        ("train.jsonl", {"model": GPT, "epochs": 0.5}, ProfileError, "--epochs is 0.5, but a hosted service trains whole epochs"),
+        ("hosted", {"epochs": 2.7}, ProfileError, "'gpt-4o-mini': epochs is 2.7, but a hosted service trains whole epochs"),
         ("dmeo", {}, ProfileError, "did you mean 'demo'"),
         ("demo", {"model": GPT}, ProfileError, "belong to a training file"),
     ],
