@@ -80,14 +80,17 @@ class Task(Strict):
             unknown = [name for name in _BRACES.findall(template) if name not in ("title", "content")]
             if unknown:
                 raise ValueError(f"{key} holds {{{unknown[0]}}}; a record has {{title}} and {{content}}")
+        for key, text in {"system": self.system or "", "instruction": self.instruction, **self.paraphrases}.items():
+            if field := _FIELD.search(text):
+                raise ValueError(f"{key} holds {field[0]}, which is filled in input and output alone; write it there")
         if not _FIELD.search(self.output):
             raise ValueError("output holds neither {title} nor {content}, so every answer would be the same")
         if not (self.instruction or self.input):
             raise ValueError("instruction and input are both empty, so nothing is asked")
         if not NAME.fullmatch(self.name) or not all(NAME.fullmatch(name) for name in self.paraphrases):
             raise ValueError("names of a task and of its paraphrases must match [a-z0-9][a-z0-9._-]{0,63}, because they name files")
-        if self.max_new_tokens < 1 or not all(self.paraphrases.values()):
-            raise ValueError("max_new_tokens must be above 0, and no paraphrase empty")
+        if self.max_new_tokens < 1 or not all(self.paraphrases.values()) or not all(self.stop):
+            raise ValueError("max_new_tokens must be above 0, and no paraphrase and no stop empty")
 
     def prompt(self, record: Record, *, wording: str | None = None, shots: Sequence[Record] = ()) -> Prompt:
         """The question about a record, in the task's own words or those of a named paraphrase. Raises ProfileError for an unknown one."""
