@@ -1,6 +1,6 @@
 """Degenerate answers: what is wrong with an answer whatever the reference says.
 
-Each kind is one small function of an answer (or, for the last three, of all answers of a system). Thresholds stand in one
+Each kind is one small function of an answer (or, for three, of all answers of a system). Thresholds stand in one
 place and are written into the summary; lists of phrases are data files.
 """
 
@@ -11,7 +11,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import Any
 
+import regex
 from rapidfuzz.distance import LCSseq
 
 from ftlib.evaluation.items import Given, Item
@@ -33,20 +35,21 @@ LIMITS = {
 }
 KINDS = {
     "empty": "nothing, or white space alone; an item that failed counts as empty",
-    "too_short": "fewer than five words",
+    "too_short": "fewer than five words, and than the reference",
     "cut": "stopped by the token limit, in mid-sentence",
     "looping": "a quarter of its 4-grams of words are repeats, or it shrinks 3.5 times under zlib",
-    "echo": "four fifths of its words, in order, are the prompt's",
+    "echo": "four fifths of its words, in order, are the prompt's, and the reference's are not",
     "memorised": "twenty words in a row stand in the training file",
     "same_answer": "word for word the answer to another title",
     "common_opening": "opens with the four words that this system opens most often with (three items and 5 % at least)",
-    "generic": "a phrase that says nothing of the product (evaluation/data/generic.yaml)",
+    "generic": "a phrase that says nothing of the product, or a refusal (evaluation/data/generic.yaml)",
     "template_tokens": "pieces of a chat template leaked",
     "pasted_repr": "a program's object printed instead of its text",
     "wrong_language": "function words of another language outweigh those of the task's, or a foreign script does",
     "nothing_of_title": "none of the title's content words or numbers",
     "markup": "HTML, Markdown or escape sequences left in",
 }
+_ENDED = regex.compile(r"[\p{Sentence_Terminal}…\p{Pf}\p{Pe}\"']\s*$")  # a sentence, a quotation or a bracket
 
 
 def looping(words: Sequence[str], text: str) -> bool:
@@ -65,16 +68,15 @@ def echo(words: Sequence[str], prompt: Sequence[str]) -> bool:
 
 
 @cache
-def _generic() -> tuple[dict[tuple[str, ...], None], int]:
-    data = lists("generic")
-    return dict.fromkeys(tuple(unicode_words(phrase)) for phrase in data["phrases"]), int(data["beyond"])
+def _phrases(name: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(unicode_words(phrase)) for phrase in lists("generic")[name])
 
 
 def generic(words: Sequence[str], title: Sequence[str] = ()) -> bool:
-    """Whether a phrase of the list opens the answer and little follows that is not the title again."""
-    phrases, beyond = _generic()
-    opening = [phrase for phrase in phrases if tuple(words[: len(phrase)]) == phrase]
-    return any(sum(word not in title for word in words[len(phrase) :]) <= beyond for phrase in opening)
+    """Whether a phrase of the list opens the answer and little follows that is not the title again, or a refusal does, whatever follows."""
+    opening = [phrase for phrase in _phrases("phrases") if tuple(words[: len(phrase)]) == phrase]
+    refused = any(tuple(words[: len(phrase)]) == phrase for phrase in _phrases("refusals"))
+    return refused or any(sum(word not in title for word in words[len(phrase) :]) <= lists("generic")["beyond"] for phrase in opening)
 
 
 @cache
@@ -83,22 +85,34 @@ def _patterns(name: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, found) if name == "template_tokens" else found), re.M)
 
 
-def wrong_language(words: Sequence[str], language: str) -> bool:
-    """Whether an answer is in another language than the task's, judged by function words, or by script where it has none.
+def languages() -> set[str]:
+    """The languages that answers can be told to be in or not: those with a list of function words, or with a script of their own."""
+    return {*function_words(), *lists("scripts")}
 
-    Answers of a few words, and languages without a list, are not judged.
+
+def wrong_language(words: Sequence[str], language: str) -> bool:
+    """Whether an answer is in another language than the task's, judged by script, and by function words where there is a list.
+
+    Answers of a few words, and other languages than ``languages``, are not judged.
     """
-    known = function_words()
-    if language not in known or len(words) < LIMITS["language_words"]:
+    if language not in languages() or len(words) < LIMITS["language_words"]:
         return False
     letters = "".join(words)
-    latin = all(word.isascii() for word in list(known[language])[:3])
-    if latin and not letters.isascii() and sum(ord(c) > 0x24F for c in letters) > LIMITS["foreign_letters"] * len(letters):
+    if len(_foreign(language).findall(letters)) > LIMITS["foreign_letters"] * sum(map(str.isalpha, letters)):
         return True
+    if language not in function_words():
+        return False
     hits = Counter(code for word in words for code in _languages_of().get(word, ()))
     own = hits.pop(language, 0)
     best = max(hits.values(), default=0)
     return best >= 3 and best > 2 * own
+
+
+@cache
+def _foreign(language: str) -> Any:
+    """A pattern of letters that are of no script of the language."""
+    own = "".join(rf"\p{{{script}}}" for script in lists("scripts").get(language, ["Latin"]))
+    return regex.compile(rf"[\p{{L}}--[{own}\p{{Common}}\p{{Inherited}}]]", regex.V1)
 
 
 @cache
@@ -116,13 +130,13 @@ def own_flags(item: Item, answer: Given, prompt: str, language: str) -> set[str]
     text = answer.text or ""
     if answer.failed or not text.strip():
         return {"empty"}
-    words = unicode_words(text)
+    words, asked, expected = unicode_words(text), unicode_words(prompt), unicode_words(item.reference)
     title = content_words(item.title or "", language)
     tests: dict[str, bool] = {
-        "too_short": len(words) < LIMITS["short_words"],
-        "cut": answer.finish == "length" and not text.rstrip().endswith((".", "!", "?", "…", '"', "”", "'", ")", "。")),
+        "too_short": len(words) < min(LIMITS["short_words"], len(expected)),
+        "cut": answer.finish == "length" and not _ENDED.search(text),
         "looping": looping(words, text),
-        "echo": echo(words, unicode_words(prompt)),
+        "echo": echo(words, asked) and not echo(expected, asked),
         "generic": generic(words, unicode_words(item.title or "")),
         "wrong_language": wrong_language(words, language),
         "nothing_of_title": bool(title) and title.isdisjoint(words),

@@ -12,11 +12,10 @@ import numpy as np
 
 from ftlib.errors import ProfileError
 from ftlib.evaluation import analysis, statistics
-from ftlib.evaluation.flags import KINDS, LIMITS, find_flags
+from ftlib.evaluation.flags import KINDS, LIMITS, find_flags, languages
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.metrics import Metric, check_names, measure
 from ftlib.evaluation.similar import THRESHOLD, clusters
-from ftlib.evaluation.words import function_words
 
 log = logging.getLogger("ftlib")
 FEWEST = 20  # resamples
@@ -85,7 +84,7 @@ def score(
     found = analysis.resample(metrics, labels, settings.resamples, settings.seed)
     titled, trained = any(item.title for item in items), training is not None
     flags, openings = find_flags(items, dict(answers), prompts=prompts, language=settings.language, training=training)
-    judged = {"memorised": trained, "nothing_of_title": titled, "wrong_language": settings.language in function_words()}
+    judged = {"memorised": trained, "nothing_of_title": titled, "wrong_language": settings.language in languages()}
     kinds = [kind for kind in KINDS if judged.get(kind, True)]
     systems: dict[str, Any] = {}
     for name, given in answers.items():

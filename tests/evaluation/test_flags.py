@@ -28,6 +28,10 @@ def flags_of(text: str | None, finish: str = "stop", language: str = "en", item:
         ("Oak lamp.", "too_short"),
         ("The oak lamp is a lamp. " * 6, "looping"),
         ("Oak desk lamp 40 W", "echo"),
+        ("As an AI language model, I have no access to the oak lamp of 40 W, but I can tell you a lot about lamps in general and desks.", "generic"),
+        ("I’m sorry, but I can’t find the oak desk lamp of 40 W; please give me more information so that I can help you with it.", "generic"),
+        ("<think>\nThe lamp\n</think>\nAn oak desk lamp of 40 W.", "template_tokens"),
+        ("This oak desk lamp takes a bulb of 40 W.assistant\n\nThis oak desk lamp", "template_tokens"),
         ("Write the description of the product that has this title", "echo"),
         ("I have reviewed this book.", "generic"),
         ("The book is called Oak desk lamp 40 W.", "generic"),
@@ -57,6 +61,7 @@ def test_a_good_answer_has_none():
     [
         "This oak lamp is called the best of its kind by many & it costs < 40 dollars at 5 * 8 W.",
         "A list of what this desk lamp offers: light, warmth, and 40 W of oak; no more than that is needed in a study or in a bedroom.",
+        "“A tale of an oak lamp, 40 W ****.” The Daily “Light for every desk at last ****.” The Weekly",
         "I recommend that you read by this oak lamp of 40 W in the evening when the house is quiet, since its light is soft and even.",
     ],
 )
@@ -71,6 +76,38 @@ def test_a_long_ordinary_text_does_not_loop():
 
 def test_a_loop_of_one_character_is_seen_by_its_compression():
     assert "looping" in flags_of("a" * 500)
+
+
+ZH = "这款台灯由实木制成，配有长长的电源线，适合书房和卧室使用。"
+JA = "このランプは無垢のオーク材で作られており、書斎や寝室でお使いいただけます。コードは長めです。"
+AR = "هذا المصباح مصنوع من خشب البلوط الصلب وله سلك طويل ومناسب لغرفة النوم والمكتب"
+KO = "이 램프는 단단한 참나무로 만들어졌으며 긴 전선이 있어 서재와 침실에 적합합니다"
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "es", "fr", "de", "it", "nl", "pl", "sv", "tr", "ru", "ar", "ko"])
+def test_a_chinese_answer_is_wrong_whatever_other_language_is_asked_for(language):
+    assert "wrong_language" in flags_of(ZH, language=language)
+
+
+@pytest.mark.parametrize(("language", "text"), [("zh", ZH), ("ja", JA), ("ar", AR), ("ko", KO)])
+def test_a_language_with_a_script_of_its_own(language, text):
+    assert flags_of(text, language=language) <= {"nothing_of_title"}
+    assert "wrong_language" in flags_of(GOOD, language=language)
+    assert "wrong_language" in flags_of(text)
+
+
+def test_what_the_reference_does_too_is_no_fault():
+    """Where the title is asked for, a short one made of the description's words is right."""
+    question = Item("1", "Oak desk lamp", "Oak desk lamp")
+    prompt = "Write the title.\n\nThis oak lamp for the desk is an oak desk lamp."
+    assert own_flags(question, Given("1", "Oak desk lamp", "stop"), prompt, "en") == set()
+    assert own_flags(question, Given("1", "Oak", "stop"), prompt, "en") == {"too_short"}
+    assert "echo" in own_flags(Item("1", "A lamp with a long cable", "Oak"), Given("1", "Oak desk lamp", "stop"), prompt, "en")
+
+
+@pytest.mark.parametrize("ending", [".", "。", "！", "؟", "।", "»", "”", ")", "…", "! "])
+def test_a_sentence_ends_in_any_script(ending):
+    assert "cut" not in flags_of("This oak desk lamp of 40 W is fine" + ending, "length")
 
 
 def test_cut_needs_the_limit_and_an_open_sentence():
