@@ -56,13 +56,13 @@ class Writer:
         self.limits = limits_of(destination, model)
         self.limits.tokens = tokens or self.limits.tokens
 
-    def row(self, record: dict[str, Any], aside: Aside) -> Row:
-        """A record in the destination's format, cut if that was asked for and has to be."""
-        row = instruction_row(self.task, record)
+    def row(self, record: dict[str, Any]) -> tuple[Row, int | None]:
+        """A record in the destination's format, and the tokens that it had where it was asked to be cut and had to be."""
+        row, had = instruction_row(self.task, record), None
         if self.truncate is not None and (tokens := example_tokens(row)) > self.truncate:
             row["output"] = first_tokens(row["output"], max(0, len_tokens(row["output"]) - (tokens - self.truncate)))
-            aside.cut.append((str(record["id"]), tokens))
-        return to_chat(row) if self.destination.format == "chat" else row
+            had = tokens
+        return to_chat(row) if self.destination.format == "chat" else row, had
 
     def write(self, source: Path, target: Path) -> dict[str, Any]:
         """Write one split; the file appears only when the check accepts it.
@@ -122,14 +122,17 @@ class Writer:
         """The rows that were written; what was left out or cut is noted in ``aside``."""
         checker = Checker(self.destination, self.limits)
         for number, record in enumerate(bar(records, desc=f"format {what}", unit="row"), 1):
-            row = self.row(record, aside)
+            row, had = self.row(record)
             line = dump_line(row).encode("utf-8")
             wrong = next((found for found in checker.row(number, row, len(line)) if found.severity == "error"), None)
             if wrong:
-                aside.left.append((str(record["id"]), f"{wrong.rule}: {wrong.message}"))
-            else:
-                handle.write(line + b"\n")
-                yield row
+                cut = f" once the example is cut to {self.truncate} tokens" if had else ""
+                aside.left.append((str(record["id"]), f"{wrong.rule}: {wrong.message}{cut}"))
+                continue
+            if had:
+                aside.cut.append((str(record["id"]), had))
+            handle.write(line + b"\n")
+            yield row
 
 
 def _told(reasons: Counter[str]) -> str:

@@ -149,6 +149,15 @@ def test_nothing_is_cut_unless_asked_for_and_then_it_is_listed(tmp_path: Path) -
     assert "1 answers cut" in format_text(made)
 
 
+def test_a_row_of_which_nothing_is_left_to_learn_is_left_out_and_not_counted_as_cut(tmp_path: Path) -> None:
+    rows = [*records(*GOOD), {"id": "asks", "title": "cup " * 200, "content": "A cup."}]
+    made = format_folder(folder(tmp_path / "in", rows), to="chat", task="describe", out=tmp_path / "out", truncate=100)
+    assert made["rows"] == {"train": 12}
+    assert not made["cut"]
+    why = "empty: messages[2].content is empty once the example is cut to 100 tokens"
+    assert made["left_out"]["train"] == {"counts": {why: 1}, "rows": [{"id": "asks", "reason": why}]}
+
+
 def test_validation_rows_that_are_all_refused_leave_no_validation_file(tmp_path: Path) -> None:
     made = format_folder(folder(tmp_path / "in", records(*GOOD), records("", " ")), to="chat", task="describe", out=tmp_path / "out")
     assert set(made["rows"]) == {"train"}
