@@ -99,9 +99,10 @@ def _price(value: Any, where: str) -> Price:
         raise ProfileError(f"{where}: date {row.date!r} is not a day such as 2026-11-01.") from None
     if row.source.strip() in ("", UNFILLED):
         raise ProfileError(f"{where}: source is {row.source!r}; say where you read the price, and give the price itself as usd.")
-    if not 0 <= row.usd < float("inf") or row.per <= 0:
-        raise ProfileError(f"{where}: usd must not be negative and per must be above 0.")
+    endless = float("inf")
     low, high = row.low if row.low is not None else row.usd, row.high if row.high is not None else row.usd
+    if not 0 <= row.usd < endless or not 0 < row.per < endless or low < 0 or high == endless:
+        raise ProfileError(f"{where}: usd, low and high must not be negative, per must be above 0, and none endless.")
     if not low <= row.usd <= high:
         raise ProfileError(f"{where}: usd is {row.usd:g}, which is not between low ({low:g}) and high ({high:g}).")
     return Price(row.provider, row.model, row.unit, row.usd, row.per, row.date, row.source, where.partition(", row")[0], low, high, row.note)
