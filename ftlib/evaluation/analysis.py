@@ -147,12 +147,16 @@ def flag_rates(rows: Sequence[set[str]], kinds: Sequence[str]) -> dict[str, Any]
     return shown
 
 
-def flag_tests(pairs: Sequence[tuple[str, str]], flags: Mapping[str, Sequence[set[str]]], kinds: Sequence[str]) -> list[dict[str, Any]]:
-    """McNemar's exact test of every pair and kind that shows at all; Holm over the pairs of one kind."""
+def flag_tests(
+    pairs: Sequence[tuple[str, str]], flags: Mapping[str, Sequence[set[str]]], rates: Mapping[str, Mapping[str, Any]], kinds: Sequence[str]
+) -> list[dict[str, Any]]:
+    """McNemar's exact test of every kind that shows at all, on every pair of which both have its rate; Holm over the pairs of one kind."""
     rows: list[dict[str, Any]] = []
     for kind in kinds:
         family = []
         for a, b in pairs:
+            if kind not in rates[a] or kind not in rates[b]:
+                continue
             has_a, has_b = [kind in row for row in flags[a]], [kind in row for row in flags[b]]
             only_a = sum(x and not y for x, y in zip(has_a, has_b, strict=True))
             only_b = sum(y and not x for x, y in zip(has_a, has_b, strict=True))

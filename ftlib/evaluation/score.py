@@ -105,7 +105,7 @@ def score(
         "settings": _stated(settings, metrics, labels),
         "systems": systems,
         "pairs": pairs + among_trivial,
-        "mcnemar": analysis.flag_tests(tested, flags, kinds),
+        "mcnemar": analysis.flag_tests(tested, flags, {name: data["flags"] for name, data in systems.items()}, kinds),
         "smallest_difference": smallest(pairs, settings, metrics[settings.primary].unit),
     }
     return Scored(summary, metrics, flags)

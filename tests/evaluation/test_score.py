@@ -100,6 +100,14 @@ def test_what_cannot_be_known_has_its_reason():
     assert "cut" not in found["flags"]
 
 
+def test_a_flag_is_tested_only_between_systems_of_which_it_is_known():
+    """Answers that do not say how they ended are not "cut" less often than those that do."""
+    questions = items([f"a b c d {i}" for i in range(40)])
+    said = {name: [Given(str(i), "a b c d and", finish) for i in range(40)] for name, finish in (("x", "length"), ("y", None), ("z", "stop"))}
+    found = score(questions, said, Settings(["rougeL"], resamples=50)).summary
+    assert [(row["a"], row["b"]) for row in found["mcnemar"] if row["flag"] == "cut"] == [("x", "z")]
+
+
 def test_the_smallest_difference_shrinks_with_the_root_of_the_number_of_items():
     rng = np.random.default_rng(1)
 
