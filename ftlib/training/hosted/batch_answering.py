@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftlib.errors import ServiceDown, TrainingFailed
+from ftlib.errors import Refused, ServiceDown, TrainingFailed
 from ftlib.files import dump_line, hash_json, read_json, read_jsonl, write_atomic
 from ftlib.progress import bar
 from ftlib.training.hosted.chat import Json, limit_of, read_completion, rendered_hash
@@ -28,6 +28,7 @@ from ftlib.training.trainer import Answer
 log = logging.getLogger("ftlib")
 ENDPOINT = "/v1/chat/completions"
 OVER = ("completed", "failed", "expired", "cancelled")
+MOST = 50_000  # requests in one batch, OpenAI's limit
 
 
 class BatchAsker:
@@ -45,13 +46,13 @@ class BatchAsker:
         ids = custom_ids(requests)
         wanted = dict(zip(ids, requests, strict=True))
         for path in sorted(self.folder.glob("*.intent.json")):
-            if not self._output(path).exists():
-                self._fetch(path, None)
+            if not self._output(path).exists() and not self._forgotten(path, wanted):
+                self._fetch(path)
         known = self._known()
-        missing = {name: request for name, request in wanted.items() if name not in known}
-        if missing:
-            self._fetch(self._begin(missing), missing)
-            known = self._known(errors=set(missing))
+        missing = [name for name in wanted if name not in known]
+        for begin in range(0, len(missing), MOST):
+            self._fetch(self._begin({name: wanted[name] for name in missing[begin : begin + MOST]}))
+        known = self._known(errors=set(missing))
         for place, (name, request) in enumerate(wanted.items()):
             yield place, self._answer(request, known.get(name))
 
@@ -63,29 +64,63 @@ class BatchAsker:
         rows = [row for path in sorted(self.folder.glob("*.jsonl")) for row in read_jsonl(path) if not path.name.endswith(".input.jsonl")]
         return {str(row["custom_id"]): row for row in rows if _body(row) is not None or str(row["custom_id"]) in (errors or set())}
 
+    def _forgotten(self, path: Path, wanted: Mapping[str, Json]) -> bool:
+        """Whether a batch of which nothing was sent, and which asks what nobody asks any more, was given up, its money given back."""
+        intent = Intent(path, dict(read_json(path)), self.on_save)
+        if intent.part("batch")["state"] != "intended" or self._bodies(path).keys() <= wanted.keys():
+            return False
+        self.ledger.release(f"batch {intent.key}", "not sent")
+        path.unlink()
+        return True
+
+    def _bodies(self, intent: Path) -> dict[str, Json]:
+        """The requests of a batch by custom id."""
+        source = intent.with_name(intent.name.replace(".intent.json", ".input.jsonl"))
+        return {str(row["custom_id"]): row["body"] for row in read_jsonl(source)}
+
     def _begin(self, missing: dict[str, Json]) -> Path:
         """Write down a new batch and its input; returns the intent's path."""
         lines = [dump_line({"custom_id": name, "method": "POST", "url": ENDPOINT, "body": request}) for name, request in missing.items()]
         data = "\n".join(lines) + "\n"
-        name = f"{len(list(self.folder.glob('*.intent.json'))):04d}"
+        name = f"{1 + max((int(path.name.partition('.')[0]) for path in self.folder.glob('*.intent.json')), default=-1):04d}"
         write_atomic(self.folder / f"{name}.input.jsonl", data)
         path = self.folder / f"{name}.intent.json"
         Intent.open(path, {"input": hash_json(data)}, self.on_save)
         return path
 
-    def _fetch(self, path: Path, requests: dict[str, Json] | None) -> None:
-        """Bring a batch to its end, from wherever it stands, and its output to disk."""
-        intent = Intent(path, dict(read_json(path)), self.on_save)
+    def _fetch(self, path: Path) -> None:
+        """Bring a batch to its end, from wherever it stands, its cost to the ledger and its output to disk."""
+        intent, bodies = Intent(path, dict(read_json(path)), self.on_save), self._bodies(path)
         source = path.with_name(path.name.replace(".intent.json", ".input.jsonl"))
-        bodies = list((requests or {row["custom_id"]: row["body"] for row in read_jsonl(source)}).values())
-        worst = sum(self.rates.worst(body["messages"], limit_of(body)) for body in bodies)
-        reservation = self.ledger.reserve(worst, f"a batch of {len(bodies)} answers", key=f"batch {intent.key}") if worst else None
-        batch = self._watch(path, self._create(intent, source), len(bodies))
+        key, worst = f"batch {intent.key}", sum(map(self._worst, bodies.values()))
+        reservation = self.ledger.reserve(worst, f"a batch of {len(bodies)} answers", key=key) if worst else None
+        try:
+            batch_id = self._create(intent, source)
+        except (Refused, TrainingFailed):
+            if intent.part("batch")["state"] == "intended":  # else there may be one
+                self.ledger.release(key, "not created")
+            raise
+        batch = self._watch(batch_id, len(bodies))
+        if not batch.get("output_file_id") and not batch.get("error_file_id"):
+            self.ledger.release(key, "it answered nothing")
+            why = batch.get("errors") or "no reason was given"
+            raise TrainingFailed(
+                f"Batch {batch_id} is {batch.get('status')} at {self.link.provider.name}: {why}. To ask anew, remove {path}; to ask one by one, "
+                "take batch_api out of the contestant."
+            )
         rows = self._rows(batch)
-        write_atomic(self._output(path), "".join(dump_line(row) + "\n" for row in rows))
         if reservation is not None:
-            costs = [self.rates.cost((_body(row) or {}).get("usage") or {}) for row in rows]
-            reservation.settle(sum(cost for cost in costs if cost is not None))
+            answered = [(str(row["custom_id"]), body) for row in rows if (body := _body(row)) is not None]
+            reservation.settle(sum(self._cost(body, bodies.get(name)) for name, body in answered))
+        write_atomic(self._output(path), "".join(dump_line(row) + "\n" for row in rows))
+
+    def _worst(self, request: Json) -> float:
+        return self.rates.worst(request["messages"], limit_of(request))
+
+    def _cost(self, completion: Json, request: Json | None) -> float:
+        """What an answer cost; its worst case where it tells no usage."""
+        usd = self.rates.cost(completion.get("usage") or {})
+        return usd if usd is not None else self._worst(request) if request else 0.0
 
     def _create(self, intent: Intent, source: Path) -> str:
         link = self.link
@@ -103,8 +138,8 @@ class BatchAsker:
 
         return create_once(link, intent, "batch", what="the creation of a batch", request=request, call=call, look=look, fence="input")
 
-    def _watch(self, path: Path, batch_id: str, count: int) -> Json:
-        """Wait for a batch's end. Raises TrainingFailed where it failed as a whole."""
+    def _watch(self, batch_id: str, count: int) -> Json:
+        """Wait for a batch's end."""
         with bar(desc=f"{self.link.provider.name} batch", total=count, unit="answer") as progress:
             while True:
                 batch = self.link.patiently("the state of a batch", lambda: self.link.service.batch(None, batch_id))
@@ -112,15 +147,8 @@ class BatchAsker:
                 done = counts.get("completed") if isinstance(counts, dict) else None
                 progress.update(max(0, done - progress.n) if isinstance(done, int) else 0)
                 if batch.get("status") in OVER:
-                    break
+                    return batch
                 self.link.clock.sleep(4 * self.link.provider.poll_s)
-        if not batch.get("output_file_id") and not batch.get("error_file_id"):
-            why = batch.get("errors") or "no reason was given"
-            raise TrainingFailed(
-                f"Batch {batch_id} is {batch.get('status')} at {self.link.provider.name}: {why}. To ask anew, remove {path}; to ask one by one, "
-                "take batch_api out of the contestant."
-            )
-        return batch
 
     def _rows(self, batch: Json) -> list[Json]:
         """Rows of the output and of the error file. Raises ServiceDown where one cannot be read."""
@@ -147,7 +175,7 @@ class BatchAsker:
             return Answer(None, "error", hashed, error=f"{failure.kind}: {failure}")
         counts = [reading.usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
         tokens = [count if isinstance(count, int) else None for count in counts]
-        return Answer(reading.text, reading.finish, hashed, tokens[0], tokens[1], None, self.rates.cost(reading.usage), reading.fingerprint)
+        return Answer(reading.text, reading.finish, hashed, tokens[0], tokens[1], None, self._cost(body, request), reading.fingerprint)
 
 
 def custom_ids(requests: Sequence[Json]) -> list[str]:
