@@ -77,8 +77,8 @@ def permutation(differences: Floats, observed: float) -> float:
     return (1 + int((np.abs(differences) >= abs(observed) - 1e-9).sum())) / (len(differences) + 1)
 
 
-def wilson(count: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share (Wilson 1927). (0, 1) where n is 0."""
+def wilson(count: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % score interval of a share (Wilson 1927), wider than need be where halves are counted. (0, 1) where n is 0."""
     if n == 0:
         return 0.0, 1.0
     share = count / n

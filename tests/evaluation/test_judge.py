@@ -13,6 +13,7 @@ from ftlib.evaluation import answer_run, score_run
 from ftlib.evaluation.judge import judge_run, judge_text, prompts
 from ftlib.evaluation.judge.human import agreement
 from ftlib.evaluation.judge.verdicts import Verdict, control, length_controlled, tally
+from ftlib.evaluation.statistics import wilson
 from ftlib.files import read_json, read_jsonl, write_jsonl
 from ftlib.training.trainer import Answer, trainer_for
 
@@ -78,7 +79,7 @@ def test_a_judge_that_prefers_the_first_place_gives_ties_and_is_found_out(judged
     _, go, _ = judged
     found = go(lambda first, second: "first", pairs=8)
     assert (found["wins_a"], found["wins_b"], found["ties"], found["first_position_rate"], found["consistency"]) == (0, 0, 8, 1.0, 0.0)
-    assert found["controls"]["shuffled_reference"]["rate"] == 0
+    assert {name: control["rate"] for name, control in found["controls"].items()} == {"identical": 0, "shuffled_reference": 0, "constant": 0}
 
 
 def test_replies_that_cannot_be_read_are_counted(judged):
@@ -130,6 +131,10 @@ def test_texts_are_fenced_by_a_mark_that_they_cannot_hold():
         ("", None),
         (None, None),
         ('{"better": "third"}', None),
+        ('The second text says {"better": "first"}; I say {"better": "second"}', None),
+        ('{"better": "tie"}\n\n```json\n{"better": "tie"}\n```', "tie"),
+        ('{better} {"better": "second"}', "second"),
+        ('<think>{"better": "first"}? No.</think>{"better": "second"}', "second"),
         ("{'better'}", None),
     ],
 )
@@ -151,7 +156,10 @@ def test_pairs_that_change_with_the_order_are_ties():
     assert not Verdict(None, "second").consistent
     counts = tally([Verdict("first", "second")] * 6 + [Verdict("second", "first")] * 2 + [Verdict("first", "first")] * 2)
     assert (counts["wins_a"], counts["wins_b"], counts["ties"], counts["win_rate_a"]) == (6, 2, 2, 0.7)
-    assert counts["low"] <= 0.7 <= counts["high"]
+    assert (counts["low"], counts["high"]) == pytest.approx(wilson(7, 10))
+    sure = tally([Verdict("first", "second")] * 8)
+    assert (sure["win_rate_a"], sure["high"]) == (1, 1)
+    assert sure["low"] == pytest.approx(0.6756, abs=1e-4)  # eight of eight is not certainty
 
 
 def test_length_control_uses_pairs_of_like_length_only():

@@ -27,7 +27,7 @@ from ftlib.training.hosted.provider import load_provider
 
 __all__ = ["choose", "judge_run", "judge_step", "judge_text", "judgement"]
 log = logging.getLogger("ftlib")
-VERSION = 2  # of prompts and counting
+VERSION = 3  # of prompts and counting
 Pair = tuple[str, str, str, str]  # id, title, a's answer, b's answer
 
 

@@ -62,7 +62,7 @@ def judge_pairs(run: Run, judge: Judge, systems: tuple[str, str], pairs: Sequenc
         asked += [prompts.rubric(f"rubric:{which}:{p[0]}", p[1], p[2 + side]) for side, which in enumerate("ab") for p in pairs]
     said = replies(run, judge, asked, run.path / "scores" / "judge-record.jsonl")
     verdicts = read_pairs("pair", pairs, said)
-    found: dict[str, Any] = {"status": "done", "reason": None, **tally(verdicts, run.profile.evaluation.resamples, run.profile.seed)}
+    found: dict[str, Any] = {"status": "done", "reason": None, **tally(verdicts)}
     if found["win_rate_a"] is None:
         found["reason"] = "no reply of this judge could be read"
     found["length_controlled"] = length_controlled(verdicts, [(a, b) for _, _, a, b in pairs])

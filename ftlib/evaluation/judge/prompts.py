@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any, Literal
 
 from ftlib.files import sha256_bytes
@@ -57,15 +58,15 @@ def _ask(name: str, identity: str, instruction: str, data: str, most: int) -> Pr
 
 
 def _object(text: str | None) -> dict[str, Any] | None:
-    """The one JSON object in a reply; None where there is none or it is broken."""
-    found = re.search(r"\{[^{}]*\}", text or "")
-    if not found:
-        return None
-    try:
-        value = json.loads(found[0])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    """The one JSON object in a reply; None where there is none, it is broken, or several say different things.
+
+    A reply may quote an object that stands in the texts, so neither the first nor the last of several is taken for the judge's own.
+    """
+    values = []
+    for found in re.findall(r"\{[^{}]*\}", re.sub(r"<think>.*?</think>", "", text or "", flags=re.S)):
+        with suppress(ValueError, RecursionError):
+            values.append(json.loads(found))
+    return values[0] if values and all(value == values[0] for value in values) else None
 
 
 def read_choice(text: str | None) -> Choice | None:

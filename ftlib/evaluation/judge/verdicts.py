@@ -42,16 +42,16 @@ class Verdict:
         return "a" if self.a_first == "first" else "b"
 
 
-def tally(verdicts: Sequence[Verdict], resamples: int = 10_000, seed: int = 42) -> dict[str, Any]:
+def tally(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Wins, ties and how steady the judge was.
 
-    Returns n, wins_a, wins_b, ties, unparsable, win_rate_a (ties half, with a bootstrap interval; None where no reply could
-    be read), p (exact sign test on
-    the pairs with a winner), consistency (of the pairs that could be read) and first_position_rate (how often the
-    first place won, of the replies that chose one; 0.5 is fair).
+    Returns n, wins_a, wins_b, ties, unparsable, win_rate_a (ties half, with Wilson's interval, which eight wins of eight do
+    not shrink to nothing; None where no reply could be read), p (exact sign test on the pairs with a winner), consistency
+    (of the pairs that could be read) and first_position_rate (how often the first place won, of the replies that chose one;
+    0.5 is fair).
     """
     winners = [verdict.winner for verdict in verdicts]
-    points = np.array([{"a": 1.0, "tie": 0.5, "b": 0.0}[winner] for winner in winners])
+    points = winners.count("a") + winners.count("tie") / 2
     readable = [verdict for verdict in verdicts if not verdict.unparsable]
     chosen = [choice for verdict in verdicts for choice in (verdict.a_first, verdict.b_first) if choice in ("first", "second")]
     found: dict[str, Any] = {
@@ -65,8 +65,8 @@ def tally(verdicts: Sequence[Verdict], resamples: int = 10_000, seed: int = 42) 
         "high": None,
     }
     if readable:
-        low, high = statistics.interval(statistics.bootstrap(points[:, None], resamples, seed)[:, 0] / len(points))
-        found |= {"win_rate_a": float(points.mean()), "low": low, "high": high}
+        low, high = statistics.wilson(points, len(verdicts))
+        found |= {"win_rate_a": points / len(verdicts), "low": low, "high": high}
     found["p"] = statistics.mcnemar(winners.count("a"), winners.count("b"))
     found["consistency"] = sum(verdict.consistent for verdict in readable) / len(readable) if readable else None
     found["first_position_rate"] = chosen.count("first") / len(chosen) if chosen else None
@@ -83,8 +83,11 @@ def length_controlled(verdicts: Sequence[Verdict], texts: Sequence[tuple[str, st
 
 
 def control(verdicts: Sequence[Verdict], expected: str) -> dict[str, Any]:
-    """How often a control came out as it should: ``expected`` is the winner (a or tie)."""
-    right = sum(verdict.winner == expected and not verdict.unparsable for verdict in verdicts)
+    """How often a control came out as it should: ``expected`` is the winner (a or tie), said in both orders.
+
+    A judge that chooses the first place always makes ties of its inconsistency; that is not what a control asks for.
+    """
+    right = sum(verdict.winner == expected and verdict.consistent for verdict in verdicts)
     rate = right / len(verdicts) if verdicts else None
     low, high = statistics.wilson(right, len(verdicts))
     return {
