@@ -101,7 +101,8 @@ def origin(run: Run, contestant: Contestant, system: str) -> dict[str, Path | st
 def answer_set(run: Run, contestant: Contestant, system: str, name: str, questions: Sequence[Question], trainer: LazyTrainer) -> None:
     """One system's answers to one set, as one step of the run."""
     settings, inputs, path = asking_settings(run, contestant, trainer()), origin(run, contestant, system), run.answers_file(system, name)
-    made_with = hash_json([settings, {k: sha256_file(v) if isinstance(v, Path) else v for k, v in inputs.items()}])
+    asked_so = sorted({hash_json([q.prompt.max_new_tokens, q.prompt.stop, q.prompt.shots]) for q in questions})  # prompt_hash has none of these
+    made_with = hash_json([settings, {k: sha256_file(v) if isinstance(v, Path) else v for k, v in inputs.items()}, asked_so])
     with run.step(f"answer:{system}:{name}", inputs={"questions": questions_hash(questions), **inputs}, settings=settings, outputs=[path]) as step:
         if not step.needed:
             return

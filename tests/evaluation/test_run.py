@@ -9,6 +9,7 @@ import pytest
 
 from ftlib.errors import BudgetExceeded, DataError, ProfileError, Refused, ServiceDown, TrainingFailed, Unclear
 from ftlib.evaluation import answer_run, score_run
+from ftlib.evaluation.showing import flexibility
 from ftlib.files import read_json, read_jsonl, write_jsonl
 from ftlib.runs import Run, StepNeeded
 
@@ -136,6 +137,20 @@ def test_scores_of_a_run(make_run, trainers):
     json.dumps(found, allow_nan=False)
 
 
+def test_a_failed_item_scores_as_declared_in_the_probes_too(make_run, trainers):
+    run = make_run(failed_score=7.0)
+    answer_run(run)
+    for name in ("test", "wording", "reverse", "retention"):
+        path = run.answers_file("one.tuned", name)
+        write_jsonl(path, [{**row, "answer": None, "finish": "error", "error": "x"} for row in lines(path)])
+    found = score_run(run)
+    flexible = found["flexibility"]["one.tuned"]
+    assert found["systems"]["one.tuned"]["metrics"]["rougeL"]["value"] == 7
+    assert (flexible["wording"]["original"], flexible["wording"]["mean"], flexible["transfer"]["reverse"]["value"]) == (7, 7, 7)
+    assert flexible["retention"] | {"failed": 4, "count": 0, "n": 4} == flexible["retention"]
+    assert "scored as not passed or 7: one.tuned retention 4" in repr(flexibility(found))
+
+
 def test_answers_that_lack_an_id_are_refused_by_name(make_run, trainers):
     run = make_run()
     answer_run(run)
@@ -186,6 +201,28 @@ def test_few_shot_shows_training_rows_in_the_prompt(make_run, trainers):
     answer_run(run)
     assert [path.parent.name for path in sorted((run.path / "answers").glob("shot*/test.jsonl"))] == ["shot.base"]
     assert score_run(run)["flexibility"]["shot.base"]["na"]["retention"] == "nothing was tuned: the prompt is all that differs"
+
+
+def test_few_shot_borrows_nothing_that_was_asked_without_examples(make_run, trainers):
+    plain = {"name": "gpt", "trainer": "hosted", "provider": "sandbox", "model": "tiny"}
+    run = make_run([plain, {**plain, "name": "again"}, {**plain, "name": "shot", "few_shot": 3}], statuses={"shot": "nothing_to_train"})
+    answer_run(run)
+    base, again, shot = (lines(run.answers_file(f"{name}.base")) for name in ("gpt", "again", "shot"))
+    assert base == again
+    assert {row["prompt_hash"] for row in shot} == {row["prompt_hash"] for row in base}
+    assert not {row["made_with"] for row in shot} & {row["made_with"] for row in base}
+    assert sum(id_ == base[0]["id"] for id_ in trainers["asked"]) >= 3  # the base, tuned twice, and with examples
+
+
+def test_a_task_that_lets_answers_be_longer_is_asked_again(make_run, trainers, tmp_path):
+    def lasting(tokens):
+        (tmp_path / "task.yaml").write_text(f"name: t\nmax_new_tokens: {tokens}\n")
+        trainers["asked"].clear()
+        answer_run(run)
+        return len(trainers["asked"])
+
+    run = make_run([{"name": "two", "trainer": "hosted", "provider": "sandbox", "model": "tiny", "task": str(tmp_path / "task.yaml")}], probes=[])
+    assert [lasting(64), lasting(64), lasting(128)] == [24, 0, 24]
 
 
 def test_an_unknown_probe_is_named_with_the_nearest(make_run, trainers):
