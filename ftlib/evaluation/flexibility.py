@@ -31,6 +31,7 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
     rows: list[Row] = []
     passed: dict[str, dict[str, bool]] = {}
     bled: dict[str, dict[str, bool]] = {}
+    declared = run.profile.evaluation.failed_score
     for system, about in systems.items():
         if about["state"] == "trivial":
             continue
@@ -41,7 +42,7 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
         if given.get("retention") is not None:
             answers = given["retention"] or []
             checks = {row["id"]: row for row in probe_rows(run, "retention")}
-            passed[system] = {a.id: passes(a.text, checks[a.id]["check"]) for a in answers}
+            passed[system] = {a.id: not a.failed and passes(a.text, checks[a.id]["check"]) for a in answers}
             part["retention"] = retention(passed[system], checks) | {"failed": sum(a.failed for a in answers)}
             flags = blurbs([a.text for a in answers], [q.prompt.user for q in sets["retention"]], training(run))
             bled[system] = {a.id: flag for a, flag in zip(answers, flags, strict=True)}
@@ -52,11 +53,11 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
             ]
         for name in ("wording", "transfer", "reverse"):
             if given.get(name) is not None:
-                scores = [overlap(q.item, a) for q, a in zip(sets[name], given[name] or [], strict=True)]
+                scores = [overlap(q.item, a, declared) for q, a in zip(sets[name], given[name] or [], strict=True)]
                 failed = {"failed": sum(a.failed for a in given[name] or [])}
                 rows += [probe_row(a, system, name, q, {METRIC: s}) for a, q, s in zip(given[name] or [], sets[name], scores, strict=True)]
                 if name == "wording":
-                    test = {q.item.id: overlap(q.item, a) for q, a in zip(sets["test"], given["test"] or [], strict=True)}
+                    test = {q.item.id: overlap(q.item, a, declared) for q, a in zip(sets["test"], given["test"] or [], strict=True)}
                     part["wording"] = wording(sets[name], scores, test) | failed
                 else:
                     part["transfer"] = part["transfer"] or {"metric": METRIC, "value": None, "n": 0, "reverse": None}
@@ -79,9 +80,9 @@ def _answers(run: Run, system: str, name: str, questions: Sequence[Question]) ->
     return match([question.item for question in questions], read_answers(path), str(path))
 
 
-def overlap(item: Item, answer: Given) -> float:
-    """ROUGE-L F1 of one answer in points; 0 where none came back."""
-    return 0.0 if answer.failed else rouge(unicode_words(answer.text or ""), unicode_words(item.reference))[ORDERS.index(METRIC)][2]
+def overlap(item: Item, answer: Given, failed: float) -> float:
+    """ROUGE-L F1 of one answer in points, or what is declared for one that ``failed``."""
+    return failed if answer.failed else rouge(unicode_words(answer.text or ""), unicode_words(item.reference))[ORDERS.index(METRIC)][2]
 
 
 def probe_row(answer: Given, system: str, name: str, question: Question, metrics: dict[str, float]) -> Row:

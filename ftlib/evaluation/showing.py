@@ -195,7 +195,8 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         for name, found in part.items()
         if isinstance(found, dict) and found.get("failed")
     ]
-    note = (f"n/a: {'; '.join(missing)}. " if missing else "") + (f"Failed items, scored as not passed or 0: {', '.join(failed)}." if failed else "")
+    note = f"n/a: {'; '.join(missing)}. " if missing else ""
+    note += f"Failed items, scored as not passed or {summary['settings']['failed_score']:g}: {', '.join(failed)}." if failed else ""
     head = (
         "system",
         "retention, %",
