@@ -167,7 +167,9 @@ def funnel_text(funnel: dict[str, Any]) -> str:
     for step in funnel["steps"]:
         dropped = step["rows_out"] - step["rows_in"]
         notes = [f"{step['changed']:,} row{'' if step['changed'] == 1 else 's'} changed"] * bool(step.get("changed"))
-        notes += ["no side has room for them"] * bool(dropped and step["name"] == "split")
+        if step["name"] == "split" and dropped:
+            alike = step["params"].get("alike", 0)
+            notes += [f"{alike:,} too like a row of another side"] * bool(alike) + ["no side has room for them"] * (alike < -dropped)
         lines.append(f"{describe(step):<28}{step['rows_out']:>12,}{f'{dropped:,}' if dropped else '':>12}  {'; '.join(notes)}".rstrip())
         lines += [f"      {_one_line(row)}" for row in step["dropped"][:EXAMPLES]]
     splits = funnel["splits"]

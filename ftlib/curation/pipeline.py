@@ -35,6 +35,17 @@ class Job:
     fast: bool = True  # the fast tokenizer where it is installed and right
     threads: int = field(default_factory=cores)
 
+    def check(self) -> None:
+        """Raises DataError for a value that cannot be."""
+        if self.limit is not None and self.limit <= 0:
+            raise DataError(f"limit is {self.limit}; give a number of rows above 0.")
+        if not 0 <= self.max_bad_share <= 1:
+            raise DataError(f"max_bad_share is {self.max_bad_share}; give a share from 0 to 1.")
+        if self.seed < 0:
+            raise DataError(f"seed is {self.seed}; give a whole number, 0 or more.")
+        if self.overview not in ("file", "kept"):
+            raise DataError(f"overview is {self.overview!r}; give 'file' or 'kept'.")
+
 
 @dataclass
 class Kept:

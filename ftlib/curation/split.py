@@ -6,12 +6,14 @@ from typing import Any
 
 from ftlib.curation import recipe as r
 from ftlib.curation.acrossrows import near_among
+from ftlib.curation.leaks import leaking
 from ftlib.curation.near import components, equal_edges
 from ftlib.curation.spool import Spool
 from ftlib.errors import DataError
 
 SIDES = ("train", "valid", "test")
 OUT = -1
+Leak = tuple[int, int, str, float]
 
 
 def sizes(split: r.Split, rows: int, asked: dict[str, r.Size | None], recipe: str) -> dict[str, int]:
@@ -61,19 +63,52 @@ def _before(one: str, other: str) -> bool:
     return order.index(one) < order.index(other)
 
 
-def assign(spool: Spool, split: r.Split, wanted: dict[str, int], seed: int) -> Any:
-    """The side of each row of a spool, as an index into SIDES, OUT for none: a numpy array."""
+def divide(spool: Spool, split: r.Split, wanted: dict[str, int], seed: int) -> tuple[Any, list[Leak], int]:
+    """The side of each row (an index into SIDES, OUT for none: a numpy array), what leaks between the sides, and how many rows stay out for that.
+
+    Of very many rows that are alike not every pair is known (``near_pairs``), so that the guard may find what the groups did not.
+    With groups such a row stays out, another takes its place, and the guard looks again; without, it only reports.
+    """
+    import numpy as np
+
+    places = np.flatnonzero(spool.alive)
+    groups = group(spool, split.threshold)[places] if split.groups == "near" else places
+    out = np.zeros(len(spool), bool)
+    while True:
+        side = assign(spool, split, wanted, seed, groups, out)
+        found = leaks_between(spool, side, split.threshold)
+        if split.groups == "none" or not found:
+            return side, found, int(out.sum())
+        out[[later for _, later, _, _ in found]] = True
+
+
+def leaks_between(spool: Spool, side: Any, threshold: float) -> list[Leak]:
+    """Rows of valid and test that stand in an earlier side, as ``leaking`` gives them."""
+    import numpy as np
+
+    if (side == OUT).mean() <= 0.5:
+        return leaking(spool.features, side.astype(np.int64), spool.content(), threshold)
+    used = np.flatnonzero(side != OUT)  # of a few rows the features are soon made; those of all rows may not have been needed
+    few = spool.picked(used)
+    found = leaking(few.features, side[used].astype(np.int64), few.content(), threshold)
+    few.close()
+    return [(int(used[a]), int(used[b]), what, similarity) for a, b, what, similarity in found]
+
+
+def assign(spool: Spool, split: r.Split, wanted: dict[str, int], seed: int, groups: Any, out: Any) -> Any:
+    """The side of each row of a spool; ``groups`` are those of the rows that are in, ``out`` marks the rows that go to no side."""
     import numpy as np
 
     side = np.full(len(spool), OUT, np.int8)
     places = np.flatnonzero(spool.alive)
-    groups = group(spool, split.threshold)[places] if split.groups == "near" else places
     if split.order == "file":
         leaders = np.unique(groups)
         order: tuple[str, ...] = SIDES
     else:
         leaders = np.random.default_rng([seed, 0]).permutation(np.unique(groups))
         order = ("test", "valid", "train")
+    free = ~out[places]  # the order of the groups is that of all rows, so that one row less does not shuffle the others
+    places, groups = places[free], groups[free]
     by_group = np.argsort(groups, kind="stable")
     ranked = groups[by_group]
     starts, ends = np.searchsorted(ranked, leaders), np.searchsorted(ranked, leaders, side="right")

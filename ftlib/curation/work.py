@@ -13,12 +13,10 @@ import msgspec
 from ftlib.curation import recipe as r
 from ftlib.curation.exclusion import Exclusion
 from ftlib.curation.funnel import EXAMPLES, Rejections, dropped_by, example, rejected_row, whole
-from ftlib.curation.leaks import leaking
 from ftlib.curation.pipeline import Job, Kept, run_steps
 from ftlib.curation.records import Fields, Record
 from ftlib.curation.source import Source
-from ftlib.curation.split import OUT, SIDES, assign, sizes
-from ftlib.curation.spool import Spool
+from ftlib.curation.split import OUT, SIDES, divide, sizes
 from ftlib.errors import DataError
 from ftlib.files import atomic_path, write_atomic, write_json, write_jsonl
 from ftlib.runs import versions
@@ -44,10 +42,7 @@ def curate_source(
         if size is not None:
             r.check_size(size, side)
     r.check_shares(asked.values(), "train, valid and test")
-    if job.limit is not None and job.limit <= 0:
-        raise DataError(f"limit is {job.limit}; give a number of rows above 0.")
-    if not 0 <= job.max_bad_share <= 1:
-        raise DataError(f"max_bad_share is {job.max_bad_share}; give a share from 0 to 1.")
+    job.check()
     check_out(out)
     kept = run_steps(source, recipe, job, out.parent)
     steps = [count.plain() for count in kept.steps]
@@ -57,11 +52,10 @@ def curate_source(
     if rows == 0:
         raise DataError(f"Recipe {recipe_name} keeps no row of {source.name}: {_where_lost(steps)}. Choose another recipe, or loosen that step.")
     wanted = sizes(recipe.split, rows, {**asked, **{side: 0 for side in SIDES if side not in sides}}, recipe_name)
-    side = assign(kept.spool, recipe.split, wanted, job.seed)
+    side, leaks, alike = divide(kept.spool, recipe.split, wanted, job.seed)
     made = {name: int((side == SIDES.index(name)).sum()) for name in sides}
     _check_made(made, wanted, asked, recipe_name)
-    leaks = _leaks(kept.spool, side, recipe.split.threshold)
-    steps.append(_split_step(kept, side, recipe.split, wanted))
+    steps.append(_split_step(kept, side, recipe.split, wanted, alike))
     funnel = {
         "recipe": recipe_name,
         "source": source.name,
@@ -75,7 +69,7 @@ def curate_source(
         "steps": steps,
         "counted_by": kept.tokens.name,
         "splits": made,
-        "leaks": leaks,
+        "leaks": {"exact": sum(what != "near" for _, _, what, _ in leaks), "near": sum(what == "near" for _, _, what, _ in leaks)},
     }
     _write(out, kept, side, sides, funnel, started)
     kept.spool.close()
@@ -121,14 +115,14 @@ def _exclude(kept: Kept, without: Exclusion) -> dict[str, Any]:
     return step
 
 
-def _split_step(kept: Kept, side: Any, split: r.Split, wanted: dict[str, int]) -> dict[str, Any]:
-    """The split as a step of the funnel; it drops the rows for which no side has room."""
+def _split_step(kept: Kept, side: Any, split: r.Split, wanted: dict[str, int], alike: int) -> dict[str, Any]:
+    """The split as a step of the funnel; it drops the rows for which no side has room, and ``alike`` ones that are too like another side's."""
     alive = kept.spool.alive
     gone = (alive & (side == OUT)).nonzero()[0]
     _log_dropped(kept, "split", gone)
     return {
         "name": "split",
-        "params": {**wanted, "order": split.order, "groups": split.groups, "threshold": split.threshold},
+        "params": {**wanted, "order": split.order, "groups": split.groups, "threshold": split.threshold, **({"alike": alike} if alike else {})},
         "rows_in": int(alive.sum()),
         "rows_out": int(alive.sum()) - len(gone),
         "changed": 0,
@@ -139,15 +133,6 @@ def _split_step(kept: Kept, side: Any, split: r.Split, wanted: dict[str, int]) -
 def _log_dropped(kept: Kept, name: str, places: Any) -> None:
     if kept.rejections.log is not None:
         kept.rejections.log.dropped(name, map(whole, kept.spool.rows(int(i) for i in places)))
-
-
-def _leaks(spool: Spool, side: Any, threshold: float) -> dict[str, int]:
-    """Rows of valid and test that stand in an earlier side, in the split as it is."""
-    if (side == OUT).mean() > 0.5:  # of a few rows the features are soon made; those of all rows may not have been needed
-        spool = spool.picked((side != OUT).nonzero()[0])
-        side = side[side != OUT]
-    found = leaking(spool.features, side.astype("int64"), spool.content(), threshold)
-    return {"exact": sum(what != "near" for _, _, what, _ in found), "near": sum(what == "near" for _, _, what, _ in found)}
 
 
 def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dict[str, Any], started: float) -> None:

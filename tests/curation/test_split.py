@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlib.curation import curate, funnel_text
+from ftlib.curation import curate, funnel_text, near
 from ftlib.curation.similarity import jaccard, word_set
 from ftlib.errors import DataError, ProfileError
 from tests.curation.helpers import read, rows, write
@@ -81,6 +82,13 @@ def test_a_size_that_is_none(size: float, tmp_path: Path) -> None:
         curate("sample", out=tmp_path / "out", train=size)
 
 
+@pytest.mark.parametrize(("wrong", "says"), [({"seed": -1}, "seed is -1"), ({"overview": "all"}, "overview is 'all'"), ({"limit": 0}, "limit is 0")])
+def test_a_setting_that_cannot_be(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=says):
+        curate("sample", out=tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
 def test_file_order_as_the_original_did(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", rows(30))
     (tmp_path / "r.yaml").write_text("steps: [{split: {train: 10, valid: 0, test: 5, order: file, groups: none}}]")
@@ -97,6 +105,33 @@ def test_leaks_of_an_unguarded_split_are_reported(tmp_path: Path) -> None:
     assert curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")["leaks"] == {"exact": 2, "near": 1}
     (tmp_path / "r.yaml").write_text("steps: [{split: {train: 10, valid: 0, test: 3}}]")
     assert curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")["leaks"] == {"exact": 0, "near": 0}
+
+
+@pytest.mark.parametrize("by_size", [True, False])
+def test_rows_of_a_crowd_that_the_groups_did_not_see_stay_out(by_size: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "SMALL", 4)  # so that hundreds of rows are a crowd, of which not all pairs are looked at
+    monkeypatch.setattr(near, "LEADERS", 1)
+    rng = random.Random(2)
+    made = []
+    for number in range(500):
+        words = [f"word{n}" for n in range(40)]
+        for _ in range(rng.randint(0, 6)):
+            words[rng.randrange(40)] = f"other{rng.randrange(400)}"
+        made.append({"uid": f"{number}", "title": f"Title {number}", "content": " ".join(words)})
+    path = write(tmp_path / "a.jsonl", made)
+    asked = {"train": 100, "valid": 15, "test": 105} if by_size else {"train": 0.5, "valid": 0.1, "test": 0.4}
+    funnel = curate(path, out=tmp_path / "out", keep_rejected=True, **asked)  # type: ignore[arg-type]
+    assert funnel["leaks"] == {"exact": 0, "near": 0}
+    alike = funnel["steps"][-1]["params"]["alike"]
+    assert alike > 0
+    assert f"{alike} too like a row of another side" in funnel_text(funnel)
+    if by_size:
+        assert funnel["splits"] == asked
+    else:
+        assert funnel["rows_kept"] == funnel["steps"][-1]["rows_in"] - alike
+        assert "no side has room" not in funnel_text(funnel)
+    (tmp_path / "r.yaml").write_text("steps: [{deduplicate: {by: near}}, {split: {groups: none}}]")
+    assert curate(path, recipe=str(tmp_path / "r.yaml"), out=tmp_path / "none", **asked)["leaks"]["near"] > 0  # type: ignore[arg-type]
 
 
 def test_shares_that_pass_one_are_refused(tmp_path: Path) -> None:
