@@ -81,6 +81,8 @@ class Source:
             head = peek(stream)
             if looks_like_html(head):
                 raise DataError(f"{path} is a web page (HTML), not data; a download link gave an error or a consent page. Get the file again.")
+            if head.startswith(b"PAR1"):
+                raise DataError(f"{path} holds a Parquet file; unpack it first (Parquet is packed in itself).")
             if head.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise DataError(f"{path} is UTF-16; save it as UTF-8.")
             if Path(name).suffix.lower() in (".csv", ".tsv"):
@@ -136,6 +138,8 @@ class Source:
                 raise DataError(f"{path} has {names.count(name)} columns named {name!r}, and one is asked for; rename the others.")
         if self.fields.title == self.fields.content:
             raise DataError(f"{path}: title and content are both {self.fields.title!r}; name two fields.")
+        if self.fields.id in (self.fields.title, self.fields.content):
+            raise DataError(f"{path}: {self.fields.id!r} is named for the id and for a text; name another for the id, or none (the row's number).")
         if self.fields.id is None:
             self.fields = replace(self.fields, id=next((name for name in ("uid", "id") if name in names), None))
 

@@ -180,4 +180,7 @@ def _unzip(path: Path, stream: IO[bytes], member: str | None) -> tuple[IO[bytes]
         raise DataError(f"{path} holds {listed}; say which file to read as {path}!NAME.")
     if archive.getinfo(chosen[0]).flag_bits & 1:
         raise DataError(f"{path}: {chosen[0]} is encrypted; unpack it first.")
-    return archive.open(chosen[0]), Path(chosen[0]).name
+    try:
+        return archive.open(chosen[0]), Path(chosen[0]).name
+    except NotImplementedError as error:  # Deflate64, which Windows uses for files above 2 GB
+        raise DataError(f"{path}: {chosen[0]} is packed in a way that Python cannot read ({error}); unpack it first.") from None

@@ -45,18 +45,24 @@ def read_csv(stream: IO[bytes], fields: Fields, where: Path | str) -> Batches:
     reader: Any = _reader(wrapper)
     header: list[str] = next(reader, [])
     columns = [header.index(name) if name is not None else None for name in (fields.id, fields.title, fields.content)]
-    batch, number = Batch(), 0
-    while True:
+    batch, number, ended = Batch(), 0, False
+    while not ended:
+        first, row, wrong = reader.line_num + 1, None, ""
         try:
             row = next(reader, None)
+            ended = row is None
         except csv.Error as error:
-            batch.reject(Rejected(reader.line_num, f"not CSV ({error})"))
-            continue
-        if row is None:
-            break
+            wrong = f"not CSV ({error})"
         number += 1
-        if row:
-            _add(batch, row, len(header), columns, reader.line_num, number)
+        if wrong:  # a quote that is never closed takes the rows after it along: each line counts, so that none is lost unsaid
+            number += reader.line_num - first
+            for line in range(first, reader.line_num + 1):
+                batch.reject(Rejected(line, wrong))
+                if batch.rows >= ROWS:
+                    yield batch
+                    batch = Batch()
+        elif row:
+            _add(batch, row, len(header), columns, first, number)
         if batch.rows >= ROWS:
             yield batch
             batch = Batch()

@@ -125,6 +125,27 @@ def test_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: s
         Source(name)
 
 
+def test_an_archive_that_python_cannot_unpack_and_one_of_a_parquet_file(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.jsonl", LINES)
+    data = bytearray(buffer.getvalue())
+    for mark, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        data[data.index(mark) + at] = 9  # Deflate64
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.zip: a\.jsonl is packed in a way that Python cannot read .*; unpack it first"):
+        Source(tmp_path / "a.zip")
+    (tmp_path / "b.parquet.gz").write_bytes(gzip.compress(b"PAR1 and so on"))
+    with pytest.raises(DataError, match="holds a Parquet file; unpack it first"):
+        Source(tmp_path / "b.parquet.gz")
+
+
+@pytest.mark.parametrize("name", ["title", "content"])
+def test_an_id_that_is_one_of_the_texts(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"'{name}' is named for the id and for a text"):
+        curate(write(tmp_path / "a.jsonl", rows(5)), id_field=name, out=tmp_path / "out")
+
+
 def test_a_folder_and_an_ambiguous_archive(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder"):
         Source(tmp_path)
@@ -231,6 +252,17 @@ def test_csv_that_goes_wrong_costs_rows_and_little_memory(tmp_path: Path) -> Non
     assert rejected[0].text == "line longer than 16 MiB"
     assert rejected[1].reason == "not CSV (unexpected end of data)"
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024) < 150 << 20
+
+
+def test_a_quote_that_is_never_closed_costs_the_lines_that_it_swallows_and_each_is_counted(tmp_path: Path) -> None:
+    lines = ["title,content", 'a,"one', 'two"', 'b,"swallows', *[f"r{n},c{n}" for n in range(5000)], 'q,"good"', "c,three", 'd,"x', 'y",z']
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    records, rejected = load(tmp_path / "a.csv")
+    assert [(r.id, r.title, r.content) for r in records] == [("1", "a", "one\ntwo"), ("5004", "c", "three")]
+    assert [r.line for r in rejected] == [*range(4, 5006), 5007]
+    assert {r.reason for r in rejected[:-1]} == {"not CSV (',' expected after '\"')"}
+    assert rejected[-1].reason == "another number of fields than the header"
+    assert max(batch.rows for batch in Source(tmp_path / "a.csv").batches()) <= 4096
 
 
 def test_parquet_keeps_every_value_a_text(tmp_path: Path) -> None:
