@@ -115,9 +115,10 @@ def read_texts(path: Path | str, fields: Fields = Fields()) -> Iterator[tuple[in
     for line, row in open_rows(path):
         kind = kind or _kind(row, path)
         try:
-            yield line, *_texts(kind, row)
-        except (KeyError, TypeError, IndexError):
-            raise DataError(f"{path}, line {line}: no row of {kind} as the lines before it; mend the file.") from None
+            identity, title, content = _texts(kind, row)
+            yield line, identity, _text(title), _text(content)
+        except (KeyError, TypeError, IndexError, AttributeError):
+            raise DataError(f"{path}, line {line}: no row of {kind} (a text is missing, or is not a text); mend the file.") from None
 
 
 def _is_ours(path: Path | str, fields: Fields) -> bool:
@@ -155,13 +156,20 @@ def _kind(row: Any, path: Path | str) -> str:
     raise DataError(f"{path}: its first row is neither a record (title, content) nor instruction (instruction, output) nor chat (messages).")
 
 
-def _texts(kind: str, row: dict[str, Any]) -> tuple[str, str, str]:
+def _text(value: Any) -> str:
+    """A text; null is a missing one. Raises TypeError for anything else."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(value)
+    return value or ""
+
+
+def _texts(kind: str, row: dict[str, Any]) -> tuple[str, Any, Any]:
     """Id, title and content of a row; a prompt's title is what follows its first paragraph, the instruction."""
     identity = str(row.get("id", row.get("uid", "")))
     if kind == "records":
-        return identity, row["title"] or "", row["content"] or ""
+        return identity, row["title"], row["content"]
     if kind == "instruction":
-        return identity, row.get("input") or "", row["output"]
+        return identity, row.get("input"), row["output"]
     users = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
     return identity, users[-1].split("\n\n", 1)[-1] if users else "", row["messages"][-1]["content"]
 

@@ -21,8 +21,8 @@ def word_set(text: str) -> frozenset[str]:
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Size of the intersection over size of the union; two empty sets are equal."""
-    return len(a & b) / len(a | b) if a or b else 1.0
+    """Size of the intersection over size of the union; a text without words ("!!!", or a missing one) is near nothing."""
+    return len(a & b) / len(a | b) if a or b else 0.0
 
 
 class Similarity:
@@ -66,7 +66,7 @@ class Similarity:
         a, b = self._bits[self._line[pairs[:, 0]]], self._bits[self._line[pairs[:, 1]]]
         common = np.bitwise_count(a & b).sum(axis=1, dtype=np.int64)
         both = np.bitwise_count(a | b).sum(axis=1, dtype=np.int64)
-        return np.where(both > 0, common / np.maximum(both, 1), 1.0)
+        return np.asarray(common / np.maximum(both, 1), np.float64)
 
     def _of(self, a: int, b: int) -> float:
         if (a, b) not in self._known:

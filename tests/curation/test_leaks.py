@@ -79,6 +79,31 @@ def test_a_file_of_no_known_format(tmp_path: Path, line: bytes) -> None:
         find_leaks([a, b])
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"title": 5, "content": "x"},
+        {"title": "a", "content": ["x"]},
+        {"instruction": "i", "input": 3, "output": "x"},
+        {"instruction": "i", "output": {"a": 1}},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role": "assistant", "content": "b"}]},
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": 4}]},
+        {"messages": ["a"]},
+    ],
+)
+def test_a_text_that_is_none_is_one_sentence(tmp_path: Path, row: dict[str, Any]) -> None:
+    a, b = write(tmp_path / "a.jsonl", rows(5)), write(tmp_path / "b.jsonl", [row])
+    with pytest.raises(DataError, match=r"b\.jsonl, line 1: no row of (records|instruction|chat) \(a text is missing, or is not a text\)"):
+        find_leaks([a, b])
+
+
+def test_texts_without_words_are_near_nothing(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.jsonl", [{"title": "a", "content": "!!!"}, {"title": "b", "content": None}])
+    b = write(tmp_path / "b.jsonl", [{"title": f"b{n}", "content": text} for n, text in enumerate(["", "", "???", "\u2605", "!!!"])])
+    found = find_leaks([a, b])
+    assert [(pair["b"]["line"], pair["kind"]) for pair in found["pairs"]] == [(5, "exact")]
+
+
 def corpus(seed: int, count: int) -> list[str]:
     """Texts of which many are variants of one another, at all similarities, with common words in each."""
     rng = random.Random(seed)
