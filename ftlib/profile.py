@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -260,9 +260,10 @@ def _explain(message: str, kind: type[Any]) -> str:
         text = re.sub(rf"\b{theirs}\b", ours, text)
     text = text.replace(" | ", " or ").replace(" or null", " or nothing").replace("a whole number or a number", "a number")
     if text.startswith("Invalid enum value"):
-        place, _, key = place.rpartition(".")
-        allowed = [str(word) for word in getattr(get_type_hints(_struct_at(kind, place))[key], "__args__", ())]
-        return f"{place}.{key}: {text[0].lower() + text[1:]} (there are: {', '.join(allowed)})"
+        hint = get_type_hints(_struct_at(kind, place.rpartition(".")[0]))[place.rpartition(".")[2].partition("[")[0]]
+        of_items = hint.__args__[0] if get_origin(hint) is list else hint
+        allowed = [str(word) for word in getattr(of_items, "__args__", ())]
+        return f"{place}: {text[0].lower() + text[1:]} (there are: {', '.join(allowed)})"
     return f"{place}: {text[0].lower() + text[1:]}" if place else text[0].lower() + text[1:]
 
 

@@ -22,7 +22,10 @@ def streaming_step(step: r.Step, *, named: bool = False) -> Callable[[list[Recor
 
 
 class FirstOfEquals:
-    """Keeps a row whose content (and title) was not seen before, to the letter. ``like``: the first ones of those last dropped, by id."""
+    """Keeps a row whose content (and title) was not seen before, to the letter; a missing one never was.
+
+    ``like``: the first ones of those last dropped, by id.
+    """
 
     def __init__(self, *, with_title: bool, named: bool) -> None:
         self._with_title, self._seen = with_title, set[bytes]()
@@ -35,7 +38,7 @@ class FirstOfEquals:
         for row in rows:
             text = f"{len(row.title)}\n{row.title}{row.content}" if self._with_title else row.content
             key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-            if key not in self._seen:
+            if key not in self._seen or not text:
                 self._seen.add(key)
                 kept.append(row)
                 if self._ids is not None:

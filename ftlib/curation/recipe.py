@@ -37,7 +37,7 @@ class Normalise(Step):
 
     fields: list[Field] = msgspec.field(default_factory=lambda: ["title", "content"])
     nfc: bool = True
-    control: bool = True  # remove control characters other than tab and line ends
+    control: bool = True  # remove control characters other than tab and line ends; those that part words (form feed ...) become line ends
     whitespace: bool = True  # collapse and strip; line breaks stay
     one_line: bool = False  # line breaks become blanks, too
     strip: bool = False  # only strip the ends
@@ -192,6 +192,8 @@ def _check(step: Step, where: str) -> None:
         raise ProfileError(f"{where}: words must be a list of words, none of them empty.")
     if not 0 < getattr(step, "threshold", 0.5) <= 1:
         raise ProfileError(f"{where}: threshold is {getattr(step, 'threshold', None)}; it must be above 0 and at most 1.")
+    if getattr(step, "strata", 1) < 1:
+        raise ProfileError(f"{where}: strata is {getattr(step, 'strata', None)}; give 1 or more.")
     sizes = {key: getattr(step, key) for key in ("size", "train", "valid", "test") if hasattr(step, key)}
     for key, size in sizes.items():
         check_size(size, f"{where}: {key}")

@@ -15,6 +15,7 @@ from ftlib.curation.tokens import TokenCounter
 
 RowStep = Callable[[list[Record]], list[Record]]  # may change the texts of what it keeps; keeps the order
 PARAGRAPHS = re.compile(r"\n{3,}")
+BREAKS = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"  # control characters that part words: vertical tab, form feed, separators, next line
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -79,10 +80,10 @@ def unescape(text: str, *, twice: bool = True) -> str:
 
 def normalise(text: str, how: r.Normalise) -> str:
     """A text put right as a Normalise step says."""
+    if how.control:
+        text = CONTROL.sub(lambda found: "\n" if found[0] in BREAKS else "", text)
     if how.nfc and not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    if how.control:
-        text = CONTROL.sub("", text)
     if how.punctuation:
         text = "".join(c for c in text if c.isalnum() or c.isspace())
     if how.lower:

@@ -39,6 +39,9 @@ def test_each_step_on_a_row() -> None:
     assert do(r.Normalise(), (" a\u00a0 b\x00\n", "e\u0301\u2028c")) == [("a b", "\u00e9\nc")]
     text = " A \t mug. \r\n\r\n \r\n\n* white\n*  blue \r* red\n \n"
     assert do(r.Normalise(), ("x", text)) == [("x", "A mug.\n\n* white\n* blue\n* red")]
+    assert do(r.Normalise(), ("a\x0bb\x85c", "page one\x0cpage two\x1fe\x00\u0301")) == [
+        ("a\nb\nc", "page one\npage two\n\u00e9")
+    ]  # no words are glued
     assert do(r.Normalise(one_line=True), ("x", text)) == [("x", "A mug. * white * blue * red")]
     assert do(r.Normalise(punctuation=True, lower=True, strip=True, whitespace=False), (" A-B  c_d! ", "X.Y")) == [("ab  cd", "xy")]
     assert do(TitleChars(min=2, max=3), ("a", "x"), ("ab", "x"), ("abc", "x"), ("abcd", "x")) == [("ab", "x"), ("abc", "x")]
@@ -164,6 +167,9 @@ def test_default_on_real_rows_leaks_nothing_and_unescapes(tmp_path: Path) -> Non
         ("steps: [{title_chars: {min: 5, max: 4}}]", "min is 5 and max is 4"),
         ("steps: [{split: {}}, drop_missing]", "split can only be the last step"),
         ("steps: [{split: {train: 0.9, test: 0.2}}]", "shares add up to"),
+        ("steps: [{sample: {size: 5, method: stratified, strata: 0}}]", "strata is 0; give 1 or more"),
+        ("steps: [{drop_missing: {fields: [name]}}]", r"step 1 .drop_missing.: fields\[0\]: invalid enum value 'name' .there are: title, content"),
+        ("steps: [{keywords: {words: [a], match: none}}]", "step 1 .keywords.: match: invalid enum value 'none'"),
         ("steps: [{sample: {size: 1.5}}]", "give a number of rows, or a share"),
         ("steps: [{deduplicate: {threshold: 0}}]", "threshold is 0"),
         ("steps: [{tokens: {encoding: o300k}}]", "no encoding 'o300k'"),
@@ -213,6 +219,14 @@ def test_duplicates(tmp_path: Path) -> None:
         funnel = curate(path, recipe=str(tmp_path / "mine.yaml"), out=tmp_path / "out", train=0.8, valid=0, test=0.2)
         dropped[by] = funnel["steps"][0]["rows_in"] - funnel["steps"][0]["rows_out"]
     assert dropped == {"pair": 1, "content": 2, "near": 3}
+
+
+def test_what_is_missing_or_has_no_words_is_no_duplicate(tmp_path: Path) -> None:
+    odd = [{"uid": f"odd{n}", "title": f"Odd {n}", "content": text} for n, text in enumerate(["", "", "!!!", "???", "\u2605", "!!!"])]
+    path = write(tmp_path / "a.jsonl", [*rows(20), *odd])
+    (tmp_path / "mine.yaml").write_text("steps: [{deduplicate: {by: content}}, {deduplicate: {by: near}}]")
+    funnel = curate(path, recipe=str(tmp_path / "mine.yaml"), out=tmp_path / "out")
+    assert [[row["id"] for row in step["dropped"]] for step in funnel["steps"][:2]] == [["odd5"], []]
 
 
 def test_line_breaks_stay_and_changed_rows_are_counted(tmp_path: Path) -> None:
