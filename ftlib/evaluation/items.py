@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,21 @@ def read_answers(path: Path) -> list[Given]:
             raise DataError(f"{path}, line {number}: answer is missing; a line is {{id, answer}}, with answer null where none came back.")
         if not isinstance(row["answer"], str | None):
             raise DataError(f"{path}, line {number}: answer is a {type(row['answer']).__name__}; it must be a text or null.")
+        _check(f"{path}, line {number}", row)
         found.append(given(row, _id(path, number, row)))
     _unique(path, [answer.id for answer in found])
     return found
+
+
+def _check(where: str, row: Mapping[str, Any]) -> None:
+    """Raises DataError where what an answer row tells besides its answer is neither of the right kind nor null."""
+    for key in ("finish", "error"):
+        if not isinstance(row.get(key), str | None):
+            raise DataError(f"{where}: {key} is {row[key]!r}; it must be a text or null.")
+    for key in ("tokens_in", "tokens_out", "seconds", "usd"):
+        value = row.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf):
+            raise DataError(f"{where}: {key} is {value!r}; it must be a number from 0 on, or null.")
 
 
 def given(row: Mapping[str, Any], identity: str | None = None) -> Given:

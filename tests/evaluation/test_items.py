@@ -29,6 +29,12 @@ def test_references_and_answers(tmp_path):
         ('{"answer": "x"}', "line 1: id is missing"),
         ('{"id": 1}', "line 1: answer is missing"),
         ('{"id": 1, "answer": 5}', "line 1: answer is a int"),
+        ('{"id": 1, "answer": "a", "seconds": "0.5"}', "line 1: seconds is '0.5'; it must be a number from 0 on, or null"),
+        ('{"id": 1, "answer": "a", "usd": NaN}', "line 1: usd is nan"),
+        ('{"id": 1, "answer": "a", "tokens_out": -1}', "line 1: tokens_out is -1"),
+        ('{"id": 1, "answer": "a", "tokens_in": true}', "line 1: tokens_in is True"),
+        ('{"id": 1, "answer": "a", "finish": 5}', "line 1: finish is 5; it must be a text or null"),
+        ('{"id": 1, "answer": "a", "error": {}}', "line 1: error is {}"),
         ('{"id": 1, "answer": "a"}\n{"id": "1", "answer": "b"}', "ids '1' stand more than once"),
     ],
 )
