@@ -106,8 +106,9 @@ def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
         curate_run(run)
         format_run(run)
     prices, training, answers, reports = Prices(run.profile.prices), NOTHING, NOTHING, []
+    bases: dict[str, str] = {}
     for contestant in run.profile.contestants:
-        report, trained, said = estimate_contestant(run, contestant, gpu, prices)
+        report, trained, said = estimate_contestant(run, contestant, gpu, prices, bases)
         reports.append(report)
         training, answers = training + trained, answers + said
     prices.free = False

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ftlib.catalogue.prices import UnknownPrice
-from ftlib.evaluation.questions import Question, question_sets
+from ftlib.evaluation.questions import Question, asking_settings, question_sets, questions_hash
+from ftlib.files import hash_json
 from ftlib.formatting.tokens import ENCODING, prompt_tokens, text_tokens
 from ftlib.plan.money import NOTHING, Amount, Prices
 from ftlib.profile import Contestant
 from ftlib.runs import Run
+from ftlib.training import trainer_for
 
 HALF = 0.5  # an answer's least length, as a share of what is expected; also what is expected of the most where no answer is known
 PER_THOUSAND = 1000
@@ -22,6 +24,20 @@ def asked(run: Run, contestant: Contestant, *, encoding: str = ENCODING) -> dict
     An answer is expected to be as long as the reference, and at most what the task allows.
     """
     return {name: _tokens(questions, encoding) for name, questions in question_sets(run, contestant).items()}
+
+
+def borrowed(run: Run, contestant: Contestant, known: dict[str, str]) -> dict[str, str]:
+    """The sets that the same base model answers for a contestant before this one, and for which: they are asked, and paid, once.
+
+    ``known`` holds what the contestants before ask their bases (a hash -> the contestant), and gets what this one asks.
+    """
+    if f"{contestant.name}.base" not in contestant.systems():
+        return {}
+    settings = asking_settings(run, contestant, trainer_for(run, contestant))
+    keys = {name: hash_json([name, settings, questions_hash(questions)]) for name, questions in question_sets(run, contestant).items()}
+    found = {name: known[key] for name, key in keys.items() if key in known}
+    known.update({key: contestant.name for key in keys.values() if key not in known})
+    return found
 
 
 def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
@@ -55,20 +71,29 @@ def per_thousand(sets: dict[str, dict[str, int]], provider: str, model: str, pri
 
 
 def hosted_answers(
-    sets: dict[str, dict[str, int]], provider: str, model: str, prices: Prices, *, states: Sequence[str], share: float
+    sets: dict[str, dict[str, int]],
+    provider: str,
+    model: str,
+    prices: Prices,
+    *,
+    states: Sequence[str],
+    share: float,
+    without: Collection[str] = (),
 ) -> dict[str, Any]:
     """Cost of the answers of a hosted contestant's systems.
 
     Args:
         states: ``base``, ``tuned`` or both.
         share: of the usual price (batches may cost half).
+        without: sets that the base is not asked, because its answers are another contestant's.
 
     Returns amounts, per state what a thousand cost, and in ``na`` the states whose price is not known.
     """
     total, thousand, na = NOTHING, {}, {}
     for state in states:
+        own = sets if state == "tuned" else {name: part for name, part in sets.items() if name not in without}
         try:
-            amount = answers_cost(sets, provider, model, prices, tuned=state == "tuned")
+            amount = answers_cost(own, provider, model, prices, tuned=state == "tuned")
             each = per_thousand(sets, provider, model, prices, tuned=state == "tuned")
         except UnknownPrice as error:
             na[state] = str(error)

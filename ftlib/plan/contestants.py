@@ -10,7 +10,7 @@ from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.prices import UnknownPrice
 from ftlib.errors import ProfileError
 from ftlib.formatting.tokens import ENCODING
-from ftlib.plan.answers import asked, hosted_answers
+from ftlib.plan.answers import asked, borrowed, hosted_answers
 from ftlib.plan.money import NOTHING, Amount, Prices, unknown
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant, builtin_names
@@ -23,8 +23,11 @@ SEED = 42  # of the order in which a file's rows are grouped into batches
 Json = dict[str, Any]
 
 
-def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Prices) -> tuple[Json, Amount, Amount]:
-    """One contestant's estimate, and what its training and its answers cost. An unknown price stands in ``na``."""
+def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Prices, bases: dict[str, str]) -> tuple[Json, Amount, Amount]:
+    """One contestant's estimate, and what its training and its answers cost. An unknown price stands in ``na``.
+
+    ``bases`` is what the contestants before it ask their base models (see ``borrowed``).
+    """
     asked_for = contestant.model or contestant.existing or ""
     head = {"contestant": contestant.name, "trainer": contestant.trainer, "provider": contestant.provider, "model": asked_for}
     if contestant.recorded is not None:
@@ -37,10 +40,12 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
             settings = settings_for(contestant, model=model, seed=run.profile.seed)
             report = local_training(rows, model, settings, gpu, revision=contestant.revision)
         return {**head, **report, "answers": asked(run, contestant), "answers_cost_usd": 0.0}, NOTHING, NOTHING
-    return _hosted(run, contestant, model, rows, head, prices)
+    return _hosted(run, contestant, model, rows, head, prices, borrowed(run, contestant, bases))
 
 
-def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], head: Json, prices: Prices) -> tuple[Json, Amount, Amount]:
+def _hosted(
+    run: Run, contestant: Contestant, model: Model, rows: list[Json], head: Json, prices: Prices, others: dict[str, str]
+) -> tuple[Json, Amount, Amount]:
     provider = load_provider(contestant.provider or "", run.profile.providers)
     offer = model.at(provider.name)
     served = offer.id if offer else model.id
@@ -59,10 +64,10 @@ def _hosted(run: Run, contestant: Contestant, model: Model, rows: list[Json], he
     sets = asked(run, contestant, encoding=model.encoding or ENCODING)
     states = [system.rpartition(".")[2] for system in contestant.systems()]
     share = provider.batch_discount if contestant.batch_api else 1.0
-    answers = hosted_answers(sets, provider.name, served, prices, states=states, share=share)
+    answers = hosted_answers(sets, provider.name, served, prices, states=states, share=share, without=others)
     report["na"] |= {f"answers_cost_usd.{state}": why for state, why in answers["na"].items()}
     cost = unknown("answers_cost_usd") if answers["na"] else answers["amount"].data("answers_cost_usd")
-    report |= {"answers": sets, **cost, "usd_per_1000_answers": answers["usd_per_1000_answers"]}
+    report |= {"answers": sets, "base_answers_of": others, **cost, "usd_per_1000_answers": answers["usd_per_1000_answers"]}
     return {**head, **report, "warnings": dates(model, provider.name, tuning=bool(rows))}, training, answers["amount"]
 
 

@@ -34,6 +34,8 @@ def _profile(found: Json) -> list[str]:
             items = sum(part["items"] for part in report["answers"].values())
             sets = ", ".join(f"{name} {part['items']}" for name, part in report["answers"].items())
             paid = in_dollars(report, "answers_cost_usd") if report["trainer"] == "hosted" else "no bill; how long it takes is measured as it answers"
+            lent = sorted(set(report.get("base_answers_of", {}).values()))
+            paid += f"; its base answers for {', '.join(lent)} already" if lent else ""
             lines.append(f"    asks {items} questions of each system ({sets}): {paid}")
         lines += ["    " + line for line in _thousand(report)]
     lines.append(

@@ -159,6 +159,24 @@ def test_a_profile_counts_everything_that_will_be_asked() -> None:
     assert "within the budget" in estimate_text(found)
 
 
+def test_a_base_that_contestants_share_is_paid_once(tmp_path: Path) -> None:
+    gpt = f"trainer: hosted, provider: openai, model: {GPT}"
+    profile = tmp_path / "two.yaml"
+    profile.write_text(
+        "name: two\ndata: {source: sample, train: 20, valid: 4, test: 6}\nevaluation: {probe_items: 3}\ncontestants:\n"
+        f"  - {{name: a, {gpt}, epochs: 1}}\n  - {{name: b, {gpt}, epochs: 2}}\n  - {{name: few, {gpt}, few_shot: 2}}\n"
+    )
+    found = estimate(profile)
+    a, b, few = found["contestants"]
+    assert (a["base_answers_of"], few["base_answers_of"]) == ({}, {})
+    assert b["base_answers_of"] == dict.fromkeys(b["answers"], "a")
+    tuned = 2 / 3  # a tuned model's tokens cost twice the base's
+    assert b["answers_cost_usd"] == pytest.approx(tuned * a["answers_cost_usd"], rel=1e-3)
+    assert b["usd_per_1000_answers"] == a["usd_per_1000_answers"]
+    assert found["answers_cost_usd"] == pytest.approx(a["answers_cost_usd"] + b["answers_cost_usd"] + few["answers_cost_usd"], abs=1e-5)
+    assert "; its base answers for a already" in estimate_text(found)
+
+
 def test_a_paid_profile_over_its_budget_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     found = estimate("hosted", overrides=TINY)
     report = found["contestants"][0]
