@@ -8,6 +8,7 @@ from typing import Any
 
 from ftlib.comparison.load import Material
 from ftlib.comparison.table import Cell, Column, Figure, Table
+from ftlib.evaluation.flexibility import failed_items
 
 ALPHA = 0.05  # of the exact McNemar test against the own base
 
@@ -93,4 +94,6 @@ def flexibility(material: Material) -> Table:
             for key in PROBES:
                 row |= {key: probe(material, system, key), f"{key}.change": change(material, system, key)}
             rows.append(row)
-    return Table("flexibility", "Flexibility", "What a model can still do besides the task it was tuned for; before and after.", columns, rows)
+    failed = failed_items(material.summary.get("flexibility") or {}, material.summary["settings"].get("failed_score", 0))
+    about = "What a model can still do besides the task it was tuned for; before and after."
+    return Table("flexibility", "Flexibility", about, columns, rows, [failed] if failed else [])

@@ -201,3 +201,14 @@ def reasons(run: Run, system: str, part: Mapping[str, Any]) -> dict[str, str]:
     if part["transfer"] is not None and part["transfer"]["value"] is None:
         found["transfer.value"] = "the profile holds no slice out (data.held_out)"
     return found
+
+
+def failed_items(parts: Mapping[str, Mapping[str, Any]], declared: float) -> str:
+    """A sentence with the items that failed, by system and probe, and how they were scored; empty where none did."""
+    counts = [
+        f"{system} {name} {found['failed']}"
+        for system, part in parts.items()
+        for name, found in [*part.items(), ("reverse", (part.get("transfer") or {}).get("reverse"))]
+        if isinstance(found, Mapping) and found.get("failed")
+    ]
+    return f"Failed items, scored as not passed or {declared:g}: {', '.join(counts)}." if counts else ""

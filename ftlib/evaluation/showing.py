@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftlib.evaluation.flags import KINDS
+from ftlib.evaluation.flexibility import failed_items
 from ftlib.evaluation.trivial import BY_CONSTRUCTION
 from ftlib.files import read_jsonl
 from ftlib.runs import Run
@@ -189,14 +190,8 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         )
     parts = summary["flexibility"].items()
     missing = dict.fromkeys(f"{name.removesuffix('.value')}: {why}" for _, part in parts for name, why in part["na"].items())
-    failed = [
-        f"{system} {name} {found['failed']}"
-        for system, part in parts
-        for name, found in part.items()
-        if isinstance(found, dict) and found.get("failed")
-    ]
     note = f"n/a: {'; '.join(missing)}. " if missing else ""
-    note += f"Failed items, scored as not passed or {summary['settings']['failed_score']:g}: {', '.join(failed)}." if failed else ""
+    note += failed_items(summary["flexibility"], summary["settings"]["failed_score"])
     head = (
         "system",
         "retention, %",

@@ -11,6 +11,7 @@ import pytest
 from ftlib.comparison.build import build
 from ftlib.comparison.choice import as_good
 from ftlib.comparison.cost import break_even, break_even_price, costs, hour_price, machine
+from ftlib.comparison.flexibility import flexibility
 from ftlib.comparison.load import Material, load_run
 from ftlib.comparison.pairs import difference, pair
 from ftlib.comparison.ranking import ranking, read_weights
@@ -272,3 +273,13 @@ def test_the_reason_of_a_refusal_stands_once_in_a_table(material: Material) -> N
             assert any(reason in text for reason in reasons for text in said), table.key
     notes = build(material).tables["degenerate"].notes
     assert notes[0] == "gone.base and gone.tuned: refused: 403: this organisation cannot create fine-tuning jobs."
+
+
+def test_items_that_failed_in_a_probe_are_counted_under_its_table(material: Material, make_run: Callable[..., Run]) -> None:
+    assert flexibility(material).notes == []
+    run = make_run(n=20)
+    summary = read_json(run.path / "scores" / "summary.json")
+    summary["flexibility"]["llama.tuned"]["wording"]["failed"] = 2
+    summary["flexibility"]["llama.tuned"]["transfer"]["reverse"]["failed"] = 1
+    write_json(run.path / "scores" / "summary.json", summary)
+    assert flexibility(load_run(run)).notes == ["Failed items, scored as not passed or 0: llama.tuned wording 2, llama.tuned reverse 1."]
