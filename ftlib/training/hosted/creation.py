@@ -37,15 +37,21 @@ class Intent:
         self.path, self.content, self.on_save = path, content, on_save
 
     @classmethod
+    def of(cls, path: Path, what: Json, on_save: Callable[[], None] | None = None) -> Intent:
+        """The intent to create ``what`` (hashes and settings), not written yet: the one on disk where that is the same, be it from before
+        a change that was taken back, so that nothing is bought again; else a new one with a new key.
+        """
+        latest = dict(read_json(path)) if path.exists() else {}
+        earlier: list[Json] = latest.pop("earlier", [])
+        known = [*earlier, *([latest] if latest else [])]
+        same = next((one for one in known if one.get("what") == what), None)
+        content = same or {"key": f"ftlib-{uuid.uuid4().hex[:16]}", "what": what, "parts": {}}
+        return cls(path, {**content, "earlier": [one for one in known if one is not same]}, on_save)
+
+    @classmethod
     def open(cls, path: Path, what: Json, on_save: Callable[[], None] | None = None) -> Intent:
-        """The intent to create ``what`` (hashes and settings): the one on disk where it is the same, else a new one with a new key."""
-        earlier: list[Json] = []
-        if path.exists():
-            content = dict(read_json(path))
-            if content.get("what") == what:
-                return cls(path, content, on_save)
-            earlier = [*content.pop("earlier", []), content]
-        intent = cls(path, {"key": f"ftlib-{uuid.uuid4().hex[:16]}", "what": what, "parts": {}, "earlier": earlier}, on_save)
+        """``of``, written down."""
+        intent = cls.of(path, what, on_save)
         intent.save()
         return intent
 

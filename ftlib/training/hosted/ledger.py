@@ -94,7 +94,7 @@ class Ledger:
         amount = math.ceil(round(usd * NANO, 3))
         while True:
             with self._locked(make=True):
-                if key is not None and key in self._amounts and key not in self._released:
+                if key is not None and self._held(key):
                     return Reservation(self, key, self._amounts[key] / NANO)
                 if self._total + amount <= round(self.cap_usd * NANO):
                     new = key or uuid.uuid4().hex[:16]
@@ -114,8 +114,16 @@ class Ledger:
     def release(self, key: str, why: str) -> None:
         """Give back what is reserved under a key of one's own, where something is: it certainly cost nothing."""
         with self._locked():
-            if key in self._amounts and key not in self._released:
+            if self._held(key):
                 self._append({"op": "settle", "id": key, "nano": 0, "why": why})
+
+    def holds(self, key: str) -> bool:
+        """Whether something is reserved, or was settled, under a key of one's own."""
+        with self._locked():
+            return self._held(key)
+
+    def _held(self, key: str) -> bool:
+        return key in self._amounts and key not in self._released
 
     @property
     def under_way(self) -> int:

@@ -42,18 +42,17 @@ def training_report(
         usd: what was billed; None where the provider did not say how many tokens it trained.
     """
     spent = times(dict(record))
-    trained = record.get("trained_tokens")
+    trained = record.get("trained_tokens") or None  # Nebius says 0 while it does not know
     shown = record.get("hyperparameters")
     told = shown.get("n_epochs") if isinstance(shown, dict) else None
     epochs = told if isinstance(told, int | float) else cost.epochs
     folder = run.folder(contestant)
-    per_second = trained / spent["train"] if isinstance(trained, int) and spent["train"] else None
-    billed = trained if isinstance(trained, int) else None
+    per_second = trained / spent["train"] if trained and spent["train"] else None
     how = {
         "seconds": "measured",
         "examples": "estimated",
         "loss": "measured",
-        "tokens.billed": "billed" if billed else "estimated",
+        "tokens.billed": "billed" if trained else "estimated",
         "money_usd": "billed" if usd is not None else "estimated",
         "rates": "measured",
         "epochs": "measured" if told == epochs else "estimated",
@@ -69,7 +68,7 @@ def training_report(
         "tuned_model": record.get("fine_tuned_model"), "job": record["id"], "status": "done", "reason": None, "method": "hosted",
         "seconds": {**dict.fromkeys(("load", "tokenise", "evaluate", "save")), **spent},
         "examples": {"seen": round(cost.rows * epochs), "distinct": cost.rows}, "epochs": epochs, "steps": curve[-1]["step"] if curve else None,
-        "tokens": {"seen": billed, "supervised": None, "padding": None, "billed": billed if billed is not None else cost.tokens},
+        "tokens": {"seen": trained, "supervised": None, "padding": None, "billed": trained or cost.tokens},
         "rates": {"tokens_per_second": per_second, "examples_per_second": cost.rows * epochs / spent["train"] if spent["train"] else None},
         "loss": [{"step": point["step"], "tokens": None, "train": point["train"], "valid": point["valid"]} for point in curve],
         "memory": None, "parameters": None, "adapter_bytes": None, "energy_wh": None, "money_usd": usd if usd is not None else cost.usd,

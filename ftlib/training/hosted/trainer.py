@@ -9,7 +9,7 @@ from typing import Any
 
 from ftlib.catalogue import Model, find_model
 from ftlib.drive import push
-from ftlib.errors import BudgetExceeded, Refused, ServiceDown
+from ftlib.errors import BudgetExceeded, Refused, ServiceDown, TrainingFailed
 from ftlib.files import read_json, sha256_file, write_json
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
@@ -21,7 +21,7 @@ from ftlib.training.hosted.chat import limit_of, request_for
 from ftlib.training.hosted.clock import Clock
 from ftlib.training.hosted.creation import Intent
 from ftlib.training.hosted.keys import Key, find_key
-from ftlib.training.hosted.ledger import Ledger
+from ftlib.training.hosted.ledger import Ledger, Reservation
 from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.metrics import from_events, parse_metrics
 from ftlib.training.hosted.pace import Pace
@@ -185,21 +185,31 @@ class HostedTrainer:
             write_json(folder / "training.json", report.nothing_to_train(self.run, self.contestant, self._why_nothing()))
             return
         files, cost = self._files(), self._cost()
-        self._check(files)
-        what = {"settings": self.settings(), "files": {name: sha256_file(path) for name, path in files.items()}}
-        intent = Intent.open(folder / "intent.json", what, self._keep)
+        intent = self._intent(files)
+        if intent.part("job")["state"] == "intended":  # one that may be there already is not given up for what forbids a new one
+            self._check(files)
+        intent.save()
         reservation = self._reserve(cost, intent)
         link = self.link()
         try:
             record = self._job(link, intent, files)
-        except Refused:
-            if reservation is not None and intent.part("job")["state"] == "intended":  # else there may be a job
-                reservation.release("refused")
+        except (Refused, TrainingFailed):
+            if intent.part("job")["state"] == "intended":  # else there may be a job
+                self.ledger.release(f"train {intent.key}", "there is no job")
             raise
-        result = watch(link, record)
+        try:
+            result = watch(link, record)
+        except TrainingFailed:
+            self._settle_failed(reservation, intent, record.content)
+            raise
         usd, curve = self._settle(reservation, result), self._curve(link, record)
         made = report.training_report(self.run, self.contestant, self.provider, result, cost, curve, usd, self.settings())
         write_json(folder / "training.json", made)
+
+    def _intent(self, files: Mapping[str, Path]) -> Intent:
+        """What is to be created of these files, under which key; nothing is written."""
+        what = {"settings": self.settings(), "files": {name: sha256_file(path) for name, path in files.items()}}
+        return Intent.of(self.run.folder(self.contestant) / "intent.json", what, self._keep)
 
     def _keep(self) -> None:
         """Copy what is bought, and what it may cost, to the drive before it is paid for, where the profile names one."""
@@ -214,12 +224,15 @@ class HostedTrainer:
 
     def _objection(self, worst_usd: float) -> str | None:
         """Why `train` would send nothing as things stand; None where nothing that is known here stands against it."""
+        files, left = self._files(), self.ledger.left_usd
+        intent = self._intent(files)
+        if intent.part("job")["state"] != "intended":
+            return None
         try:
-            self._check(self._files())
+            self._check(files)
         except Refused as error:
             return str(error)
-        begun, left = (self.run.folder(self.contestant) / "intent.json").exists(), self.ledger.left_usd
-        if self.provider.free or begun or worst_usd <= left:
+        if self.provider.free or worst_usd <= left or self.ledger.holds(f"train {intent.key}"):
             return None
         return f"it may cost {worst_usd:.4f} dollars and {left:.4f} of the budget are left; raise budget_usd."
 
@@ -229,12 +242,18 @@ class HostedTrainer:
             return f"its answers were recorded earlier ({c.recorded})"
         return f"{c.existing} exists already" if c.existing else f"{c.few_shot} examples stand in the prompt instead"
 
-    def _reserve(self, cost: before.Cost, intent: Intent) -> Any:
-        """Set the job's worst case aside, once for its key. Raises Refused where the budget does not hold it."""
+    def _reserve(self, cost: before.Cost, intent: Intent) -> Reservation | None:
+        """Set the job's worst case aside, once for its key; that of a job that is there was set aside before it was made.
+
+        Raises Refused where the budget does not hold it.
+        """
         if self.provider.free:
             return None
+        key = f"train {intent.key}"
+        if intent.part("job").get("id"):
+            return Reservation(self.ledger, key, cost.worst_usd)
         try:
-            return self.ledger.reserve(cost.worst_usd, f"the training of {self.contestant.name}", key=f"train {intent.key}")
+            return self.ledger.reserve(cost.worst_usd, f"the training of {self.contestant.name}", key=key)
         except BudgetExceeded as error:
             raise Refused(str(error)) from None
 
@@ -249,17 +268,30 @@ class HostedTrainer:
         record.begin(job_id, provider=self.provider.name, key=intent.key, files=uploaded, status=None)
         return record
 
-    def _settle(self, reservation: Any, record: Json) -> float | None:
+    def _settle(self, reservation: Reservation | None, record: Json) -> float | None:
         """Put what was billed into the ledger; None where the provider does not say how many tokens it trained."""
         trained = record.get("trained_tokens")
-        if self.provider.free:
+        if reservation is None:
             return 0.0
-        if not isinstance(trained, int):
+        if not trained:
             return None
         rate, least = training_rate(self.provider, self.base_model, self.run.profile.prices)
         usd = max(least, trained * rate)
         reservation.settle(usd, tokens=trained)
         return float(usd)
+
+    def _settle_failed(self, reservation: Reservation | None, intent: Intent, record: Json) -> None:
+        """Of a job that is over without a model, put what it was billed into the ledger, or nothing where its file was turned down.
+
+        Where the provider tells neither, its worst case stays set aside.
+        """
+        error = record.get("error")
+        if record.get("status") not in ("failed", "cancelled"):
+            return
+        if record.get("trained_tokens"):
+            self._settle(reservation, record)
+        elif isinstance(error, dict) and error.get("param") in ("training_file", "validation_file"):
+            self.ledger.release(f"train {intent.key}", "its file was turned down")
 
     def _curve(self, link: Link, record: JobFile) -> list[Json]:
         """The loss curve: from the result file, else from the events. The job has succeeded; a file that cannot be had changes nothing."""
@@ -321,14 +353,15 @@ class HostedTrainer:
         path = self.run.folder(c) / "job.json"
         if not path.exists():
             raise Refused(f"{c.name} has not been trained; run notebook 04 (or `ftlib train`) first.")
-        name = read_json(path).get("fine_tuned_model")
+        record = read_json(path)
+        name = record.get("fine_tuned_model")
         if c.name in self.provider.served:
             return self.provider.served[c.name]
-        if not name:
-            raise Refused(f"The job of {c.name} has made no model (its state is {read_json(path).get('status')}).")
-        if self.provider.needs_deployment:
+        if self.provider.needs_deployment and record.get("status") == "succeeded":
             raise Refused(
-                f"{name} is trained and must be deployed before it answers: deploy it at {self.provider.console}, then give the deployment's "
-                f"name in the profile as providers: {{{self.provider.name}: {{served: {{{c.name}: NAME}}}}}}."
+                f"{name or record['id']} is trained and must be deployed before it answers: deploy it at {self.provider.console}, then give the "
+                f"deployment's name in the profile as providers: {{{self.provider.name}: {{served: {{{c.name}: NAME}}}}}}."
             )
+        if not name:
+            raise Refused(f"The job of {c.name} has made no model (its state is {record.get('status')}).")
         return str(name)

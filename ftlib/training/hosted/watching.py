@@ -24,7 +24,7 @@ log = logging.getLogger("ftlib")
 OVER = ("succeeded", "failed", "cancelled")
 WAITING = ("validating_files", "queued", "paused", "unknown")
 TOLD = ("model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "result_files", "hyperparameters", "error", "estimated_finish")
-TIMES = ("created_at", "finished_at", "estimated_finish")  # seconds since 1970, or not believed
+NUMBERS = ("created_at", "finished_at", "estimated_finish", "trained_tokens")  # or not believed
 ROW_SHOWN = 100  # letters of a row's question; its end, where the title stands
 SILENCE_S = 300.0  # of a job that waits, before a line says that it still does; then twice as long, up to an hour
 PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
@@ -47,7 +47,7 @@ class JobFile:
     def update(self, job: Json, state: str, now: float) -> None:
         """Take in what the provider says of the job now; what it does not say stays as it was."""
         told = {name: job[name] for name in TOLD if job.get(name) is not None}
-        self.content.update({name: value for name, value in told.items() if name not in TIMES or isinstance(value, int | float)})
+        self.content.update({name: value for name, value in told.items() if name not in NUMBERS or isinstance(value, int | float)})
         self.content["status"] = state
         self.content["first_seen"].setdefault(state, now)
 
@@ -104,6 +104,8 @@ def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: An
     while True:
         try:
             job = link.patiently("the state of the job", lambda: link.service.job(job_id), tries=3)
+        except Refused as error:
+            raise TrainingFailed(f"{error} The job {job_id} goes on there, and costs what it costs; run again once that is mended.") from None
         except ServiceDown as error:
             out_since = out_since or link.clock.now()
             if link.clock.now() - out_since > PATIENCE_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,16 @@ def test_a_model_that_must_be_deployed_says_so_until_it_is(sandbox: Sandbox, mak
     tuned = read_json(run.folder("h") / "job.json")["fine_tuned_model"]
     again = make_run(quick={"needs_deployment": True, "served": {"h": tuned}})
     assert dict(make_trainer(again).ask(prompts(1), tuned=True))[0].text == prompts(1)[0].user.upper()
+
+
+def test_a_service_that_names_no_model_says_what_to_deploy(sandbox: Sandbox, make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(quick={"needs_deployment": True})
+    trainer.train()
+    path = trainer.run.folder("h") / "job.json"
+    job = {name: value for name, value in read_json(path).items() if name != "fine_tuned_model"}  # as Nebius tells of a job
+    path.write_text(json.dumps(job))
+    with pytest.raises(Refused, match=rf"{job['id']} is trained and must be deployed"):
+        list(trainer.ask(prompts(1), tuned=True))
 
 
 def test_a_deployment_costs_what_the_model_behind_it_does(sandbox: Sandbox, make_trainer: MakeTrainer, paid: dict[str, Any], tmp_path: Path) -> None:

@@ -67,6 +67,37 @@ def test_a_changed_setting_is_another_job(make_trainer: MakeTrainer, make_run: M
     assert read_json(trainer.run.folder("h") / "training.json")["epochs"] == 3
 
 
+def test_a_change_that_is_taken_back_buys_nothing_again(make_trainer: MakeTrainer, make_run: MakeRun, sandbox: Sandbox) -> None:
+    made = []
+    for epochs in (2, 3, 2, 3):
+        trainer = make_trainer(make_run(epochs=epochs))
+        trainer.train()
+        made.append(read_json(trainer.run.folder("h") / "training.json")["tuned_model"])
+    assert made[0] == made[2] != made[1] == made[3]
+    assert sandbox.seen.count("jobs.create") == 2
+    assert sandbox.seen.count("files.create") == 4
+
+
+@pytest.mark.parametrize("stands_against_it", ["no budget", "a date", "a rule"])
+def test_a_job_that_is_there_is_not_given_up_for_what_forbids_a_new_one(
+    make_trainer: MakeTrainer, make_run: MakeRun, sandbox: Sandbox, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stands_against_it: str
+) -> None:
+    make_trainer(make_run(**paid, budget=1.0)).train()
+    run = make_run(**paid, budget=0.0 if stands_against_it == "no budget" else 1.0)
+
+    def refuse(*args: Any, **more: Any) -> None:
+        raise Refused("no longer")
+
+    if stands_against_it != "no budget":
+        monkeypatch.setattr(f"ftlib.training.hosted.before.check_{'dates' if stands_against_it == 'a date' else 'files'}", refuse)
+    again = make_trainer(run)
+    assert again.preview()["refused"] is None
+    again.train()
+    assert read_json(run.folder("h") / "training.json")["status"] == "done"
+    assert again.ledger.spent_usd == pytest.approx(2000 * 3e-6)
+    assert sandbox.seen.count("jobs.create") == 1
+
+
 def test_base_and_tuned_answer(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
     trainer = make_trainer()
     trainer.train()
@@ -167,6 +198,57 @@ def test_a_paid_training_is_settled_with_what_was_billed(make_trainer: MakeTrain
     trainer.train()
     assert read_json(trainer.run.folder("h") / "training.json")["money_usd"] == pytest.approx(2000 * 3e-6)
     assert trainer.ledger.spent_usd == pytest.approx(2000 * 3e-6)
+
+
+@pytest.mark.parametrize("fault", ["400@jobs.create", "400@files.create", "403@jobs.create", "500@files.create*all"])
+def test_money_of_a_job_that_was_not_made_is_given_back(
+    make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    sandbox.faults.add(fault)
+    trainer = make_trainer(make_run(**paid, budget=1.0))
+    real = trainer.link().clock.sleep
+    monkeypatch.setattr(trainer.link().clock, "sleep", lambda seconds: real(min(seconds, 0.02)))
+    with pytest.raises((Refused, TrainingFailed)):
+        trainer.train()
+    assert trainer.ledger.spent_usd == 0.0
+    sandbox.faults.clear()
+    make_trainer(trainer.run).train()
+    assert trainer.ledger.spent_usd == pytest.approx(2000 * 3e-6)
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed", "usd"),
+    [("fail-validating", None, 0.0), ("cancel-running", 1000, 1000 * 3e-6), ("fail-running", None, None), ("fail-queued", None, None)],
+)
+def test_a_job_without_a_model_costs_what_the_provider_says(
+    make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], fault: str, billed: int | None, usd: float | None
+) -> None:
+    sandbox.faults.add(fault)
+    real = sandbox.api.store.change
+    if billed:
+        told = {"trained_tokens": billed}
+        sandbox.api.store.change = lambda kind, i, **f: real(kind, i, **f, **(told if "finished_at" in f else {}))  # type: ignore[method-assign]
+    run = make_run(**paid, budget=1.0)
+    for _ in range(2):
+        trainer = make_trainer(run)
+        with pytest.raises(TrainingFailed, match="To start anew"):
+            trainer.train()
+        worst = trainer.estimate()["worst_usd"]
+        assert trainer.ledger.spent_usd == pytest.approx(worst if usd is None else usd)
+
+
+def test_tokens_of_which_none_are_told_are_not_billed_as_none(
+    make_trainer: MakeTrainer, engine: StubEngine, monkeypatch: pytest.MonkeyPatch, paid: dict[str, Any]
+) -> None:
+    real = engine.tune
+    monkeypatch.setattr(engine, "tune", lambda *args: {**real(*args), "trained_tokens": 0})
+    trainer = make_trainer(**paid, budget=1.0)
+    trainer.train()
+    report = read_json(trainer.run.folder("h") / "training.json")
+    assert report["money_usd"] == pytest.approx(trainer.estimate()["money_usd"])
+    assert report["money_usd"] > 0
+    assert (report["how"]["money_usd"], report["how"]["tokens.billed"]) == ("estimated", "estimated")
+    assert trainer.ledger.spent_usd == pytest.approx(trainer.estimate()["worst_usd"])
 
 
 def test_an_unknown_price_is_refused_not_guessed(make_run: MakeRun, paid: dict[str, Any], sandbox: Sandbox, tmp_path: Path) -> None:

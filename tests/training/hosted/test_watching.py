@@ -143,9 +143,7 @@ def test_an_outage_without_end_is_given_up_and_the_job_kept(watching: Any) -> No
 
 
 def test_a_key_that_was_withdrawn_ends_the_watch_at_once(watching: Any) -> None:
-    from ftlib.errors import Refused
-
-    with pytest.raises(Refused, match="401"):
+    with pytest.raises(TrainingFailed, match=r"401: no The job ftjob-1 goes on there"):
         watching(lambda hours: Failure("refused", "HTTP 401: no"))()
 
 
@@ -236,6 +234,11 @@ def test_events_that_are_refused_do_not_end_the_watch(sandbox: Sandbox, make_run
 def test_no_events_at_all(watching: Any) -> None:
     record, *_ = watching(phases((1, {"status": "running"}), (9, DONE)), can=Can(events=False))()
     assert record["events"] == []
+
+
+def test_a_number_that_is_none_is_not_believed(watching: Any) -> None:
+    record, *_ = watching(phases((1, {"status": "running"}), (9, {**DONE, "trained_tokens": "many"})))()
+    assert "trained_tokens" not in record
 
 
 def test_times_without_a_word_from_the_provider() -> None:
