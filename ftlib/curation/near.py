@@ -169,18 +169,19 @@ def _candidates(signatures: U32, rows: I64, threshold: float, side: I64 | None) 
         key = columns[:, 0]
         for column in range(1, width):
             key = (key ^ (key >> np.uint64(29))) * MIXER + columns[:, column]
-        ranking = np.argsort(key, kind="stable")
+        ranking = np.argsort(key)  # whose order within a bucket does not count
         order, ranked = rows[ranking], key[ranking]
         starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(order) else np.empty(0, np.int64)
         sizes = np.diff(np.append(starts, len(order)))
-        crowded = np.repeat(sizes > SMALL, sizes)
+        ends = np.repeat(starts + sizes, sizes)  # for each place where its bucket ends
+        at = np.flatnonzero(np.repeat((sizes > 1) & (sizes <= SMALL), sizes))
         for distance in range(1, SMALL):  # all small buckets at once: neighbours, then neighbours of neighbours ...
-            at = np.flatnonzero((ranked[distance:] == ranked[:-distance]) & ~crowded[distance:])
+            at = at[at + distance < ends[at]]  # a place that has no neighbour so far off has none farther off
             if not len(at):
                 break
             for part in np.array_split(at, len(at) // 100_000 + 1):
                 pairs = np.stack([order[part], order[part + distance]], axis=1)
-                yield pairs[(signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).sum(axis=1) >= enough]
+                yield pairs[(signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).sum(axis=1, dtype=np.uint8) >= enough]
         for start, size in zip(starts[sizes > SMALL].tolist(), sizes[sizes > SMALL].tolist(), strict=True):
             yield from _crowd_pairs(np.sort(order[start : start + size]), signatures, enough, threshold * PERMUTATIONS, side)
 
@@ -198,7 +199,7 @@ def _crowd_pairs(members: I64, signatures: U32, enough: float, alike: float, sid
             at = int(free.argmax())
             if not free[at]:
                 break
-            same = (signatures[members] == signatures[members[at]]).sum(axis=1)
+            same = (signatures[members] == signatures[members[at]]).sum(axis=1, dtype=np.uint8)
             near = same >= enough
             near[at] = False
             if near.any():
