@@ -42,7 +42,7 @@ def funnel_figure(funnel: dict[str, Any]) -> Any:
     axes.invert_yaxis()
     axes.set_xlim(0, top * 1.22)
     axes.set_xlabel("rows left (coloured) and dropped by the step (grey)")
-    _plain(axes)
+    _plain(axes, 5 if top >= 100_000 else 8)
     if steps and steps[-1]["name"] == "split":
         figure.legend(loc="outside lower right", ncols=3, fontsize=9, frameon=False)
     _title(figure, _funnel_finding(funnel))
@@ -72,7 +72,7 @@ def tokens_figure(tokens: dict[str, Any], bounds: Sequence[int] = (256, 1024)) -
         _bars(axes, field, lambda low: BLUE)
         median, high = field["quantiles"]["0.5"], field["quantiles"]["0.95"]
         _mark(axes, median, f"median {median:,}", GREEN, 0.93)
-        _mark(axes, high, f"95 % below {high:,}", GREY, 0.78)
+        _mark(axes, high, f"95 % up to {high:,}", GREY, 0.78)
         for bound in bounds:
             if str(bound) in field["over"] and bound <= field["histogram"]["edges"][-1]:
                 _mark(axes, bound, f"{field['over'][str(bound)]:.1%} over {bound:,}", ORANGE, 0.6)
@@ -144,13 +144,13 @@ def _figure(height: float) -> Any:
     return made
 
 
-def _plain(axes: Any) -> None:
-    """No frame, and thousands with commas."""
+def _plain(axes: Any, ticks: int = 8) -> None:
+    """No frame, and thousands with commas, at most so many numbers along x."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if axes.get_ylabel():
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -17,6 +17,7 @@ from ftlib.terminal import printable
 EXAMPLES = 3
 SHOWN = 400  # characters of an example's content
 REJECTED_EXAMPLES = 20
+SHOWN_WORDS = 4  # of a step's keywords; funnel.json has all of them
 PRINTED = 60  # characters of an example's title on a terminal
 
 
@@ -195,7 +196,8 @@ def describe(step: dict[str, Any]) -> str:
             bounds = [f"at least {params['min']}"] * bool(params["min"]) + [f"at most {params['max']}"] * (params["max"] is not None)
             return f"{step['name']} {', '.join(bounds)}".strip()
         case "keywords" | "exclude_keywords":
-            return f"{step['name']} {(' or ' if params['match'] == 'any' else ' and ').join(params['words'])}"
+            words = params["words"] if len(params["words"]) <= SHOWN_WORDS else [*params["words"][:2], f"{len(params['words']) - 2} more"]
+            return f"{step['name']} {(' or ' if params['match'] == 'any' else ' and ').join(words)}"
         case "deduplicate":
             return f"deduplicate by {params['by']}"
         case "sample":

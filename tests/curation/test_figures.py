@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
-from ftlib.curation import curate
+from ftlib.curation import curate, funnel_text
 from ftlib.curation.figures import bound_figure, funnel_figure, tokens_figure
 from ftlib.curation.recipe import load_recipe
 from ftlib.curation.records import Record
@@ -27,11 +28,30 @@ def test_the_figures_say_what_they_found(tmp_path: Path) -> None:
     assert labels[:2] == ["rows read", "unreadable"]
     assert labels[-1] == "split"
     total = tokens["fields"]["sum"]
-    assert f"{total['quantiles']['0.5']:,} tokens or fewer" in tokens_figure(tokens)._suptitle.get_text()
+    drawn = tokens_figure(tokens)
+    assert f"{total['quantiles']['0.5']:,} tokens or fewer" in drawn._suptitle.get_text()
+    assert f"95 % up to {total['quantiles']['0.95']:,}" in [text.get_text() for text in drawn.axes[2].texts]  # that many tokens, too
     for bound in (64, 256, 1024):
         over = round(60 * (1 - total["over"][str(bound)]))
         assert bound_figure(tokens, bound)._suptitle.get_text().startswith(f"{over:,} of 60 rows")
     assert Picture(figure)._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_funnel_of_millions_of_rows_and_of_many_keywords_can_be_read(tmp_path: Path) -> None:
+    words = [f"keyword{n}" for n in range(21)]
+    (tmp_path / "r.yaml").write_text(f"steps: [{{exclude_keywords: {{words: [{', '.join(words)}]}}}}, drop_missing]")
+    funnel = curate(write(tmp_path / "a.jsonl", rows(60)), recipe=str(tmp_path / "r.yaml"), out=tmp_path / "out")
+    assert "exclude_keywords keyword0 or keyword1 or 19 more" in funnel_text(funnel)
+    funnel["rows_read"] *= 40_000
+    funnel["splits"] = {side: 40_000 * count for side, count in funnel["splits"].items()}
+    for step in funnel["steps"]:
+        step.update(rows_in=40_000 * step["rows_in"], rows_out=40_000 * step["rows_out"])
+    figure = funnel_figure(funnel)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_figures_of_nothing() -> None:
