@@ -100,6 +100,12 @@ def dates(model: Model, provider: str, *, tuning: bool, today: datetime.date | N
     return found
 
 
+def _uncounted(rows: list[Json]) -> list[str]:
+    """A sentence where rows hold tools or calls of them: services bill those too, by a rule that is not known here."""
+    count = sum(bool(row.get("tools") or any(turn.get("tool_calls") for turn in row.get("messages", []))) for row in rows)
+    return [f"{count} of {len(rows)} examples hold tools or calls of tools, whose tokens are billed too and not counted here"] if count else []
+
+
 def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float | None, gpu: str, prices: Prices) -> tuple[Json, Amount]:
     """The estimate of one training file. Raises UnknownPrice."""
     rows = read_rows(path)
@@ -116,5 +122,5 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
         cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)
     except UnknownPrice as error:
         raise UnknownPrice(unpriced(model, provider, error)) from None
-    warnings = dates(model, provider, tuning=True)
+    warnings = [*_uncounted(rows), *dates(model, provider, tuning=True)]
     return {**report, **cost.data("training_cost_usd"), "trainer": "hosted", "provider": provider, "warnings": warnings}, cost

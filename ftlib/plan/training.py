@@ -12,6 +12,8 @@ from typing import Any
 from ftlib.catalogue import Model, Shape
 from ftlib.catalogue import hardware as hw
 from ftlib.errors import DataError
+from ftlib.formatting.destinations import DESTINATIONS
+from ftlib.formatting.rules import check_row
 from ftlib.formatting.tokens import ENCODING, rows_tokens
 from ftlib.plan.money import Amount, Prices
 from ftlib.plan.renting import rented
@@ -22,6 +24,7 @@ from ftlib.training.local.packing import packed_rows
 from ftlib.training.local.settings import TuneSettings
 
 OTHER_TOKENIZER = 0.2  # how far another tokenizer's count may be off (Llama's and Qwen's are within it on English prose)
+UNREADABLE = ("messages", "message", "content", "type")  # what the check finds in a row whose texts cannot be counted
 OTHER_FRAME = 0.05  # or another service's way to frame the turns
 Json = dict[str, Any]
 
@@ -30,12 +33,16 @@ def read_rows(path: Path) -> list[Json]:
     """The rows of a training file. Raises DataError with file and line."""
     try:
         lines = path.read_text("utf-8-sig").split("\n")
-        rows = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
+        rows = {number: json.loads(line) for number, line in enumerate(lines, 1) if line.strip()}
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a training file ({error}); `ftlib check {path} --for DESTINATION` names the line.") from error
-    if not rows or not all(isinstance(row, dict) and ("messages" in row or "output" in row) for row in rows):
+    if not rows or not all(isinstance(row, dict) and ("messages" in row or "output" in row) for row in rows.values()):
         raise DataError(f"{path} holds no instruction or chat rows; `ftlib format` makes them.")
-    return rows
+    for number, row in rows.items():
+        rules = DESTINATIONS["openai" if "messages" in row else "local"]
+        if wrong := next((message for rule, _, _, message, _ in check_row(row, rules) if rule in UNREADABLE), None):
+            raise DataError(f"{path}, line {number}: {wrong}; `ftlib check {path} --for DESTINATION` says more.")
+    return list(rows.values())
 
 
 def spread(tokens: Sequence[int]) -> Json:

@@ -129,6 +129,9 @@ def test_a_model_without_sizes_says_so(tmp_path: Path) -> None:
         ("train.jsonl", {"model": "llama-3.1-8b", "gpu": "t5"}, ProfileError, "There is no GPU 't5'"),
         ("broken.jsonl", {"model": GPT}, DataError, "is not a training file"),
         ("records.jsonl", {"model": GPT}, DataError, "no instruction or chat rows"),
+        ("number.jsonl", {"model": GPT}, DataError, "number.jsonl, line 3: messages is a number, not a list of messages"),
+        ("pictures.jsonl", {"model": GPT}, DataError, r"line 3: messages\[0\].content is a list, not a text"),
+        ("unasked.jsonl", {"model": "llama-3.1-8b"}, DataError, "line 3: instruction is missing; `ftlib check"),
         ("train.jsonl", {"model": GPT, "epochs": 0}, ProfileError, "must be a number above 0"),
         ("train.jsonl", {"model": GPT, "epochs": float("nan")}, ProfileError, "must be a number above 0"),
         ("train.jsonl", {"model": GPT, "epochs": 0.5}, ProfileError, "--epochs is 0.5, but a hosted service trains whole epochs"),
@@ -140,9 +143,22 @@ def test_a_model_without_sizes_says_so(tmp_path: Path) -> None:
 def test_what_cannot_be_estimated_says_why(what: str, options: dict[str, Any], error: type[Exception], says: str, tmp_path: Path) -> None:
     chat_file(tmp_path / "train.jsonl")
     (tmp_path / "broken.jsonl").write_text('{"messages": [\n')
+    answered = chat_file(tmp_path / "two.jsonl", 2).read_text()
+    (tmp_path / "number.jsonl").write_text(answered + '{"messages": 5}\n')
+    (tmp_path / "pictures.jsonl").write_text(answered + '{"messages": [{"role": "user", "content": ["a"]}]}\n')
+    (tmp_path / "unasked.jsonl").write_text(answered + '{"output": "x"}\n')
     (tmp_path / "records.jsonl").write_text('{"id": "1", "title": "a", "content": "b"}\n')
     with pytest.raises(error, match=says):
         estimate(tmp_path / what if what.endswith("jsonl") else what, **options)
+
+
+def test_tools_that_are_billed_and_not_counted_are_told(tmp_path: Path) -> None:
+    path = chat_file(tmp_path / "train.jsonl")
+    assert not [line for line in estimate(path, model=GPT, epochs=1)["warnings"] if "tools" in line]
+    tools = [{"type": "function", "function": {"name": "find", "parameters": {}}}]
+    row = {"messages": [{"role": "user", "content": "Cup"}, {"role": "assistant", "content": "A cup."}], "tools": tools}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+    assert estimate(path, model=GPT, epochs=1)["warnings"][0].startswith("1 of 13 examples hold tools or calls of tools")
 
 
 def test_a_profile_counts_everything_that_will_be_asked() -> None:
