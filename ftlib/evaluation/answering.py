@@ -91,16 +91,23 @@ def _contestant(run: Run, contestant: Contestant, trainer: LazyTrainer) -> None:
 
 
 def origin(run: Run, contestant: Contestant, system: str) -> dict[str, Path | str | None]:
-    """What makes a system's answers what they are, beside its questions: its training, or the file it was recorded in."""
+    """What makes a system's answers what they are, beside its questions: its training, or the file it was recorded in.
+
+    Of a training behind an API it is the model, or the job: a report that is written again is no reason to pay for answers again.
+    """
     if contestant.recorded is not None:
         return {"recorded": Path(contestant.recorded)}
-    tuned = system.endswith(".tuned")
-    return {"training": run.folder(contestant) / "training.json"} if tuned and contestant.trains else {}
+    if not (system.endswith(".tuned") and contestant.trains):
+        return {}
+    path = run.folder(contestant) / "training.json"
+    report = read_json(path)
+    return {"training": report.get("tuned_model") or report.get("job") or path}
 
 
 def answer_set(run: Run, contestant: Contestant, system: str, name: str, questions: Sequence[Question], trainer: LazyTrainer) -> None:
     """One system's answers to one set, as one step of the run."""
-    settings, inputs, path = asking_settings(run, contestant, trainer()), origin(run, contestant, system), run.answers_file(system, name)
+    settings = asking_settings(run, contestant, trainer(), tuned=system.endswith(".tuned"))
+    inputs, path = origin(run, contestant, system), run.answers_file(system, name)
     asked_so = sorted({hash_json([q.prompt.max_new_tokens, q.prompt.stop, q.prompt.shots]) for q in questions})  # prompt_hash has none of these
     made_with = hash_json([settings, {k: sha256_file(v) if isinstance(v, Path) else v for k, v in inputs.items()}, asked_so])
     with run.step(f"answer:{system}:{name}", inputs={"questions": questions_hash(questions), **inputs}, settings=settings, outputs=[path]) as step:

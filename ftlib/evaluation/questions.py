@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ftlib.catalogue import find_model
 from ftlib.errors import DataError, ProfileError
 from ftlib.evaluation.items import Item
 from ftlib.files import hash_json, read_jsonl
@@ -147,12 +148,25 @@ def questions_hash(questions: Sequence[Question]) -> str:
     return hash_json([[q.prompt.hash, q.prompt.max_new_tokens, q.prompt.stop, q.prompt.shots] for q in questions])
 
 
-def asking_settings(run: Run, contestant: Contestant, trainer: Trainer) -> dict[str, Any]:
+def asking_settings(run: Run, contestant: Contestant, trainer: Trainer, *, tuned: bool = False) -> dict[str, Any]:
     """What a model's answers depend on besides its training and its questions."""
-    keys = ("trainer", "model", "revision", "provider", "existing", "recorded", "quant", "loader", "template", "engine", "batch_api", "decoding")
+    keys = ("trainer", "model", "revision", "provider", "existing", "recorded", "quant", "loader", "template", "engine", "decoding")
     plain, known = msgspec.to_builtins(contestant), trainer.settings()
-    own = {"models": run.profile.models.get(contestant.model), "provider": run.profile.providers.get(contestant.provider or "")}
+    own = {"models": run.profile.models.get(contestant.model), "provider": _described(run, contestant, tuned)}
     seed = (run.profile.seed if contestant.seed is None else contestant.seed) if contestant.decoding.temperature > 0 else None
     identity = {key: known.get(key) for key in ("model", "revision", "build", "provider")}
     versions = known.get("versions") if contestant.trainer == "local" else None  # a newer client is no reason to pay for answers again
     return {**{key: plain[key] for key in keys}, "own": own, "seed": seed, "identity": identity, "versions": versions}
+
+
+def _described(run: Run, contestant: Contestant, tuned: bool) -> dict[str, Any] | None:
+    """What the profile says of a provider that its answers depend on: where they come from, not how fast, together or at what price."""
+    provider = run.profile.providers.get(contestant.provider or "", {})
+    found: dict[str, Any] = {key: provider[key] for key in ("client", "base_url", "base_url_env", "max_tokens") if key in provider}
+    name = contestant.existing or contestant.name
+    if provider.get("served") and not (tuned and contestant.few_shot is None):
+        model = find_model(contestant.model, run.profile.models)
+        offer = model.at(contestant.provider or "")
+        name = offer.id if offer else model.id
+    served = (provider.get("served") or {}).get(name)
+    return {**found, "served": served} if served else found or None
