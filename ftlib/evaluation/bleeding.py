@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from ftlib.evaluation.questions import probe
 from ftlib.evaluation.words import unicode_words
 
-LEAST_WORDS, SHARE = 8, 0.4
+LEAST_WORDS = 8
+SMOOTHING = 0.02  # what a word counts that was never seen
 
 
 def blurbs(answers: Sequence[str | None], questions: Sequence[str], training: Iterable[str]) -> list[bool]:
     """Which answers to questions outside the domain read like the training texts.
 
-    An answer of at least eight words counts where 40 % of its word 3-grams stand in the training texts and not in its own
-    question. The training texts are read once and not held.
+    An answer of at least eight words counts where its words, but for those of its own question, are likelier in the training
+    texts than in ordinary answers and plain prose (``ftlib/probes``): the mean of their log-likelihood ratios is above 0, as
+    in a naive Bayes classifier. The training texts are read once and not held.
     """
-    grams = [_grams(answer or "") - _grams(question) for answer, question in zip(answers, questions, strict=True)]
-    wanted = set().union(*grams) if grams else set()
-    known: set[tuple[str, str, str]] = set()
-    for text in training:
+    said = [unicode_words(answer or "") for answer in answers]
+    own = [[word for word in words if word not in asked] for words, asked in zip(said, map(set, map(unicode_words, questions)), strict=True)]
+    wanted = set().union(*own)
+    learned, size = _count(training, wanted)
+    usual, length = _count(ordinary(), wanted)
+
+    def ratio(word: str) -> float:
+        return math.log((learned[word] + SMOOTHING) / size) - math.log((usual[word] + SMOOTHING) / length)
+
+    return [len(words) >= LEAST_WORDS and size > 0 and math.fsum(map(ratio, rest)) > 0 for words, rest in zip(said, own, strict=True)]
+
+
+def ordinary() -> list[str]:
+    """What is said outside the domain: full-sentence answers to the retention items, those items, and neutral prose."""
+    asked = [f"{row['instruction']} {row.get('input', '')}" for row in probe("retention")]
+    return [row["answer"] for row in probe("ordinary")] + asked + [f"{row['start']} {row['rest']}" for row in probe("neutral")]
+
+
+def _count(texts: Iterable[str], wanted: set[str]) -> tuple[Counter[str], int]:
+    """How often each wanted word stands in the texts, and how many words they have in all."""
+    counts: Counter[str] = Counter()
+    size = 0
+    for text in texts:
         words = unicode_words(text)
-        known.update(gram for gram in zip(words, words[1:], words[2:], strict=False) if gram in wanted)
-    return [
-        len(unicode_words(answer or "")) >= LEAST_WORDS and bool(own) and len(own & known) >= SHARE * len(own)
-        for answer, own in zip(answers, grams, strict=True)
-    ]
-
-
-def _grams(text: str) -> set[tuple[str, str, str]]:
-    words = unicode_words(text)
-    return set(zip(words, words[1:], words[2:], strict=False))
+        size += len(words)
+        counts.update(word for word in words if word in wanted)
+    return counts, size

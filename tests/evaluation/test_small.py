@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from ftlib.evaluation.costs import quantile
 from ftlib.evaluation.flexibility import against_base
 from ftlib.evaluation.likelihood import bits_per_byte
 from ftlib.evaluation.questions import probe, probe_rows
+from ftlib.evaluation.recorded import training_texts
 from ftlib.evaluation.seeds import spread
 from ftlib.evaluation.semantic import embed, semantic
 from ftlib.evaluation.similar import clusters
@@ -29,6 +32,7 @@ from ftlib.formatting.task import load_task
 
 RIGHT = json.loads(Path(__file__).with_name("right_answers.json").read_text("utf-8"))  # one right answer to each retention item
 WRONG = json.loads(Path(__file__).with_name("wrong_answers.json").read_text("utf-8"))  # and one that is nearly right
+ORDINARY = json.loads(Path(__file__).with_name("ordinary_answers.json").read_text("utf-8"))  # none of them in ftlib/probes/ordinary.jsonl
 BLURB = (
     "This beautifully written volume offers readers a sweeping account of life in 1931, with 12 illustrations, and a foreword by the author himself."
 )
@@ -147,6 +151,27 @@ def test_bleeding_needs_the_training_texts_own_words():
     answers = ["a sweeping account of life in the old town", "Lyon is a city in France, and Paris is one too.", "a sweeping account", None]
     assert blurbs(answers, ["?"] * 4, training) == [True, False, False, False]
     assert blurbs(answers[:1], ["copy: a sweeping account of life in the old town"], training) == [False]
+    assert blurbs(answers, ["?"] * 4, []) == [False] * 4
+
+
+def beginnings(texts: list[str]) -> tuple[list[str], list[str]]:
+    """Every second text as training; the first forty words of the others, which were never trained on."""
+    texts = [text for text in texts if len(text.split()) > 12]
+    return texts[::2], [" ".join(text.split()[:40]) for text in texts[1::2]]
+
+
+def test_bleeding_is_seen_in_texts_that_were_not_trained_on_and_not_in_ordinary_answers():
+    rows = gzip.decompress(resources.files("ftlib").joinpath("sample", "sample.jsonl.gz").read_bytes()).decode().splitlines()
+    training, unseen = beginnings([json.loads(row)["content"] or "" for row in rows[:1000] if row])
+    assert all(blurbs(unseen, [""] * len(unseen), training))
+    assert not any(blurbs(ORDINARY, [""] * len(ORDINARY), training))
+
+
+@pytest.mark.parametrize(("name", "least"), [("trn_head_nonempty_1000.jsonl", 0.9), ("seed_gpt_training_file.jsonl", 0.8)])
+def test_bleeding_of_real_texts(real_data, name, least):
+    training, unseen = beginnings(list(training_texts(real_data / name)))
+    assert sum(blurbs(unseen, [""] * len(unseen), training)) >= least * len(unseen)
+    assert sum(blurbs(ORDINARY, [""] * len(ORDINARY), training)) <= 1
 
 
 def test_what_tuning_lost_is_tested_exactly_against_the_base():
