@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,5 +40,5 @@ def add(about: dict[str, Any], answers: Sequence[Given], run: Run) -> None:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """A quantile of sorted numbers by the nearest rank; None of none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+    """A quantile of sorted numbers by the nearest rank (numpy's ``inverted_cdf``); None of none."""
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None

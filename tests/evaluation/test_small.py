@@ -195,7 +195,9 @@ def test_a_uniform_byte_model_has_8_bits_per_byte():
 
 def test_quantiles_of_latency():
     assert quantile([], 0.5) is None
-    assert [quantile([1, 2, 3, 4], share) for share in (0.5, 0.95, 1)] == [3, 4, 4]
+    assert [quantile([1, 2, 3, 4], share) for share in (0, 0.5, 0.95, 1)] == [1, 2, 4, 4]
+    for n in (1, 2, 7, 20, 200):
+        assert [quantile(range(n), share) for share in (0.5, 0.95)] == list(np.quantile(range(n), [0.5, 0.95], method="inverted_cdf"))
 
 
 def test_seeds_of_one_model_are_a_group(make_run):
