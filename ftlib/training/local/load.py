@@ -70,8 +70,13 @@ def require_training_extra() -> None:
         raise MissingExtra(f"Local training needs {', '.join(missing)}; pip install 'ftlib[training]' (on a CPU ask for torch==2.13.0 with it).")
 
 
-def load(source: str | Path, settings: TuneSettings, *, revision: str | None = None, adapter: Path | None = None) -> Loaded:
+def load(
+    source: str | Path, settings: TuneSettings, *, revision: str | None = None, adapter: Path | None = None, longest: int | None = None
+) -> Loaded:
     """Load a model, with an adapter on it where one is given.
+
+    Args:
+        longest: tokens of the longest row that it will see, which Unsloth cuts longer ones to; None: as many as the model takes.
 
     Raises Refused (no GPU, gated, unknown, unreachable) or MissingExtra, each in one sentence.
     """
@@ -86,16 +91,22 @@ def load(source: str | Path, settings: TuneSettings, *, revision: str | None = N
     quant = settings.quant or (4 if device.gpu else 16)
     if quant == 4 and not device.gpu:
         raise Refused("quant: 4 needs an NVIDIA GPU (bitsandbytes); set quant: 16, or remove it.")
+    if quant == 4 and importlib.util.find_spec("bitsandbytes") is None:  # Unsloth would load 16 bits instead
+        raise MissingExtra("4-bit weights need bitsandbytes, which is not installed; pip install -r requirements-gpu.txt, or set quant: 16.")
     from ftlib.training.local.hub import explained
 
     with explained(str(source), revision):
         from transformers import AutoConfig
 
-        precision = choose_precision(device, AutoConfig.from_pretrained(str(source), revision=revision).model_type)
-        make = _by_unsloth if loader == "unsloth" else _by_transformers
-        model, tokenizer = make(str(source), settings, revision, device, precision, quant)
+        known = AutoConfig.from_pretrained(str(source), revision=revision)
+        precision = choose_precision(device, known.model_type)
+        if loader == "unsloth":
+            model, tokenizer = _by_unsloth(str(source), revision, device, precision, quant, _room(known, settings, longest))
+        else:
+            model, tokenizer = _by_transformers(str(source), revision, device, precision, quant)
     template = Template(tokenizer, settings.template, str(source))
     template.stop_at(model.generation_config.eos_token_id)
+    quant = 4 if getattr(model, "is_loaded_in_4bit", False) else 16  # a repository may hold weights in 4 bits, whatever was asked for
     loaded = Loaded(model, template, str(source), loader, device, precision, quant)
     log.info("loaded %s with %s on %s in %s: %s", source, loader, device.name, precision.dtype, precision.reason)
     if adapter is not None:
@@ -148,18 +159,26 @@ def unsloth_for(model: Any, *, inference: bool) -> None:
     (FastLanguageModel.for_inference if inference else FastLanguageModel.for_training)(model)
 
 
-def _by_unsloth(source: str, settings: TuneSettings, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
+def _by_unsloth(source: str, revision: str | None, device: Device, precision: Precision, quant: int, room: dict[str, Any]) -> tuple[Any, Any]:
     from unsloth import FastLanguageModel
 
     # where a GPU must compute in 32 bits, Unsloth has a way of its own, which it takes where no format is asked for
     dtype = None if device.gpu and precision.dtype == "float32" else precision.torch_dtype
+    # by its exact name: else Unsloth takes a copy of its own choice, and disregards the revision
     model, tokenizer = FastLanguageModel.from_pretrained(
-        source, max_seq_length=settings.max_length, dtype=dtype, load_in_4bit=quant == 4, revision=revision
+        source, dtype=dtype, load_in_4bit=quant == 4, revision=revision, use_exact_model_name=True, **room
     )
     return model, tokenizer
 
 
-def _by_transformers(source: str, settings: TuneSettings, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
+def _room(known: Any, settings: TuneSettings, longest: int | None) -> dict[str, Any]:
+    """How many tokens Unsloth lets through; to ask, all that the model takes, and nothing moved off the GPU to train on so many."""
+    if longest is not None:
+        return {"max_seq_length": longest}
+    return {"max_seq_length": getattr(known.get_text_config(), "max_position_embeddings", settings.max_length), "offload_embedding": False}
+
+
+def _by_transformers(source: str, revision: str | None, device: Device, precision: Precision, quant: int) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"dtype": precision.torch_dtype, "revision": revision, "use_safetensors": True}

@@ -145,7 +145,7 @@ def _attempt(
     tally = Tally.load(start) if start else Tally()
     tally.pieces += 1
     with tally.phase("load"):
-        loaded = load(source, settings, revision=revision)
+        loaded = load(source, settings, revision=revision, longest=settings.max_length)
         from ftlib.training.local.memory import require_fit
 
         require_fit(loaded, settings)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ftlib.catalogue import find_model
+from ftlib.errors import MissingExtra
 from ftlib.profile import load_profile
 from ftlib.runs import Run
 from ftlib.training.local import load, memory
@@ -51,24 +52,28 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
         for_training = for_inference
 
+    model.is_loaded_in_4bit = True  # as transformers marks it
     real = importlib.util.find_spec
     monkeypatch.setitem(sys.modules, "unsloth", types.SimpleNamespace(FastLanguageModel=FastLanguageModel))
-    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name, *a: object() if name == "unsloth" else real(name, *a))
+    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name, *a: object() if name in ("unsloth", "bitsandbytes") else real(name, *a))
     monkeypatch.setattr(load, "choose_device", lambda require_gpu: T4)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
-    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda name, **k: types.SimpleNamespace(model_type="gemma3" if "gemma" in name else "llama"))
+    text = types.SimpleNamespace(max_position_embeddings=131072)
+    known = {kind: types.SimpleNamespace(model_type=kind, get_text_config=lambda: text) for kind in ("gemma3", "llama")}
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda name, **k: known["gemma3" if "gemma" in name else "llama"])
     return made
 
 
 def test_the_t4_profile_asks_unsloth_for_four_bits_in_float16(calls: Calls, tmp_path: Path) -> None:
     profile = load_profile("colab-t4")
     trainer = LocalTrainer(Run.create(tmp_path / "run", profile), profile.contestants[0])
-    found = load.load(trainer.source, trainer.tuning, revision=trainer.revision)
+    found = load.load(trainer.source, trainer.tuning, revision=trainer.revision, longest=trainer.tuning.max_length)
     load.wrap(found, trainer.tuning)
     (_, (source,), loading), (_, _, wrapping) = calls
     assert source == "unsloth/Llama-3.2-3B-Instruct"
     assert {**loading, "dtype": str(loading["dtype"])} == {
         "max_seq_length": 1024, "dtype": "torch.float16", "load_in_4bit": True, "revision": find_model("llama-3.2-3b").revision,
+        "use_exact_model_name": True,  # else Unsloth loads a copy of its own in 4 bits, which has no such revision
     }  # fmt: skip
     assert wrapping == {
         "r": 16, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": list(load.MODULES), "use_rslora": False, "bias": "none",
@@ -76,6 +81,21 @@ def test_the_t4_profile_asks_unsloth_for_four_bits_in_float16(calls: Calls, tmp_
     }  # fmt: skip
     assert (found.loader, found.quant, found.precision.dtype) == ("unsloth", 4, "float16")
     assert "no bfloat16" in found.precision.reason
+
+
+def test_to_ask_it_nothing_is_cut_to_the_rows_of_training(calls: Calls, tmp_path: Path) -> None:
+    """Unsloth cuts what is longer than it was told: a question of many examples, or a right answer whose likelihood is taken."""
+    profile = load_profile("colab-t4")
+    trainer = LocalTrainer(Run.create(tmp_path / "run", profile), profile.contestants[0])
+    trainer.adapter = lambda: None  # type: ignore[method-assign]
+    trainer.loaded()
+    assert {key: calls[0][2][key] for key in ("max_seq_length", "offload_embedding")} == {"max_seq_length": 131072, "offload_embedding": False}
+
+
+def test_four_bits_without_bitsandbytes_are_no_16_bits(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name, *a: None if name == "bitsandbytes" else object())
+    with pytest.raises(MissingExtra, match=r"4-bit weights need bitsandbytes, .*pip install -r requirements-gpu\.txt, or set quant: 16"):
+        load.load("unsloth/x", micro.settings(loader="unsloth"))
 
 
 def test_the_t4_profile_trains_eight_rows_a_step_with_the_8_bit_optimiser(calls: Calls, tmp_path: Path) -> None:
