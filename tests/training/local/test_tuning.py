@@ -275,3 +275,28 @@ def test_planned_steps(rows: int, changes: dict[str, Any], steps: int) -> None:
 def test_the_best_step_is_that_of_the_lowest_validation_loss() -> None:
     assert best_step([{"step": 1, "loss": 0.1}, {"step": 2, "eval_loss": 3.0}, {"step": 4, "eval_loss": 2.0}, {"step": 6, "eval_loss": 2.5}]) == 4
     assert best_step([{"step": 1, "loss": 0.1}]) is None
+
+
+def test_parameters_in_four_bits_count_two_a_byte(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from ftlib.training.local.report import build
+
+    class Params4bit(torch.nn.Parameter):
+        """As bitsandbytes holds them: two weights in a byte."""
+
+    settings = micro.settings()
+    loaded = load.load(micro.model(), settings)
+    load.wrap(loaded, settings)
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"x")
+    trainer = SimpleNamespace(state=SimpleNamespace(global_step=1, log_history=[]))
+    tally = Tally(rows=1, seconds={**Tally().seconds, "train": 1.0})
+    counted = []
+    for _ in range(2):
+        counted.append(build(loaded, trainer, settings, tally, [None], tmp_path, energy_reason="none")["parameters"])  # type: ignore[list-item]
+        layer = loaded.model.base_model.model.model.layers[0].mlp.up_proj.base_layer
+        layer.weight = Params4bit(torch.zeros(layer.weight.numel() // 2, 1, dtype=torch.uint8), requires_grad=False)
+    assert counted[0] == counted[1]
