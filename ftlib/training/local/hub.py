@@ -28,6 +28,8 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if out_of_memory(error):
             raise Refused(f"The weights of {source} do not fit into memory; set quant: 4 on a GPU, or choose a smaller model.") from error
+        if any(isinstance(link, network_errors()) for link in _chain(error)):  # as Unsloth wraps them
+            raise Refused(_sentence(error, source, revision)) from error
         raise
 
 
@@ -45,13 +47,19 @@ def network_errors() -> tuple[type[Exception], ...]:
     return (OSError, HfHubHTTPError.__bases__[0])
 
 
-def _sentence(error: Exception, source: str, revision: str | None) -> str:
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception and those that it came from."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
+def _sentence(error: BaseException, source: str, revision: str | None) -> str:
     """What an OSError while loading means. transformers wraps the hub's own errors, so the whole chain is looked at."""
     from huggingface_hub import errors as hub
 
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)
+    chain = _chain(error)
 
     def was(*kinds: type[BaseException]) -> bool:
         return any(isinstance(link, kinds) for link in chain)

@@ -252,6 +252,13 @@ def test_a_hub_error_is_one_sentence(message: str, cause: OSError | None, senten
     assert "\n" not in str(caught.value)
 
 
+def test_a_hub_error_that_unsloth_wraps_is_one_sentence() -> None:
+    with pytest.raises(Refused, match="The disk is full while fetching x/y"), hub.explained("x/y", None):
+        raise RuntimeError("Unsloth: Failed to load model. Both AutoConfig and PeftConfig loading failed.\n\n") from OSError(28, "No space left")
+    with pytest.raises(RuntimeError, match="of its own"), hub.explained("x/y", None):
+        raise RuntimeError("of its own")
+
+
 def test_a_folder_without_a_model_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds no whole model"):
         load.load(tmp_path, micro.settings())
