@@ -189,7 +189,7 @@ def _train(
         from ftlib.training.local.watch import Watch
 
     with tally.phase("train"):
-        watch = Watch(settings, tally, evaluates=bool(held_out), on_event=hooks.on_event, should_stop=hooks.should_stop)
+        watch = Watch(settings, tally, held_out=len(held_out), on_event=hooks.on_event, should_stop=hooks.should_stop)
         arguments = config(loaded, settings, checkpoints)
         valid = as_dataset(held_out) if held_out else None
         trainer = make_trainer(loaded, settings, arguments, as_dataset(rows), valid, tally, fingerprint, watch, hooks.on_save)

@@ -10,13 +10,14 @@ from typing import Any
 from transformers import TrainerCallback
 
 from ftlib.progress import bar
-from ftlib.training.local.distributed import agreed
+from ftlib.training.local.distributed import agreed, processes
 from ftlib.training.local.settings import TuneSettings
 from ftlib.training.local.tally import Tally
 
 log = logging.getLogger("ftlib")
 TIMED_STEPS = 5  # steps after which the end is foretold; the first is left out, because a GPU compiles in it
-RESERVE = 0.05  # share of the budget kept for the last evaluation and save
+RESERVE = 0.05  # share of the budget kept for saving
+EVALUATIONS, PATIENT_EVALUATIONS = 4, 10  # in a whole training, the second where early stopping goes by them
 Event = dict[str, Any]
 
 
@@ -28,21 +29,23 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         settings: TuneSettings,
         tally: Tally,
         *,
-        evaluates: bool,
+        held_out: int,
         on_event: Callable[[Event], None] | None,
         should_stop: Callable[[], bool] | None,
     ) -> None:
-        self.settings, self.tally, self.evaluates = settings, tally, evaluates
+        self.settings, self.tally, self.held_out = settings, tally, held_out  # rows to evaluate on
         self.on_event, self.should_stop = on_event, should_stop
         self.stopped: str | None = None  # why it ended before its plan
         self._spent_before = sum(tally.seconds.values())
         self._times: list[float] = []
+        self._evaluations = PATIENT_EVALUATIONS if settings.early_stopping else EVALUATIONS
+        self._longest_evaluation = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clocks and the bar."""
         now = time.perf_counter()
         self._began = self._last_step = self._last_save = now
-        self._eval_every = -(-state.max_steps // (10 if self.settings.early_stopping else 4))
+        self._eval_every = -(-state.max_steps // self._evaluations)
         self._bar = bar(desc="training", total=state.max_steps, unit="step", initial=state.global_step) if state.is_world_process_zero else None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
@@ -65,7 +68,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if step >= state.max_steps:
             control.should_training_stop = True
         last = bool(control.should_training_stop)
-        control.should_evaluate = self.evaluates and (last or step % self._eval_every == 0)
+        control.should_evaluate = bool(self.held_out) and (last or step % self._eval_every == 0) and self._time_to_evaluate(last)
         control.should_save = last or self._save_is_due(step, now)
 
     def _save_is_due(self, step: int, now: float) -> bool:
@@ -89,7 +92,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop early where the validation loss no longer improves."""
-        self._last_step = time.perf_counter()  # the evaluation is no part of the next step's time
+        now = time.perf_counter()
+        self._longest_evaluation = max(self._longest_evaluation, now - self._last_step)
+        self._last_step = now  # the evaluation is no part of the next step's time
         patience = self.settings.early_stopping
         if patience is None:
             return
@@ -115,15 +120,30 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         later = self._times[1:] or self._times
         return sum(later) / len(later)
 
+    def evaluation(self) -> float:
+        """Seconds an evaluation takes: the longest so far, else a third of what training on its rows would (it only goes forward)."""
+        if len(self._times) < 2:
+            return self._longest_evaluation
+        return self._longest_evaluation or self.pace() * self.held_out / (self.settings.batch * self.settings.accumulate * processes()) / 3
+
+    def _time_to_evaluate(self, last: bool) -> bool:
+        """Whether an evaluation is within the budget; one before the last leaves time for that."""
+        if not self.settings.minutes or self._agree(self._left() > (-60 * self.settings.minutes * RESERVE if last else self.evaluation())):
+            return True
+        if last:
+            log.warning("there is no time left for the last evaluation, which takes about %.0f s", self.evaluation())
+        return False
+
     def _left(self) -> float:
-        """Seconds of the budget that are left for steps."""
+        """Seconds of the budget that are left for steps; the last evaluation is taken off."""
         budget = 60 * (self.settings.minutes or 0)
-        return budget * (1 - RESERVE) - self._spent_before - (time.perf_counter() - self._began)
+        return budget * (1 - RESERVE) - self._spent_before - (time.perf_counter() - self._began) - self.evaluation()
 
     def _foretell(self, state: Any, scheduler: Any) -> None:
         """Say when training will end, and shorten the plan, learning-rate schedule included, where the budget asks for it."""
         remaining, pace = state.max_steps - state.global_step, self.pace()
-        fits = max(1, int(self._left() / pace))
+        left = self._left()
+        fits = max(1, int((left - min((self._evaluations - 1) * self.evaluation(), left / 2)) / pace))  # what evaluations before the last may take
         first = f"the first took {self._times[0]:.1f} s" if self._times[0] > 1.5 * pace else "the first no longer than the others"
         log.info("a step takes %.2f s (%s): the remaining %d end in about %.1f min", pace, first, remaining, remaining * pace / 60)
         fits = int(agreed(fits, "min"))
@@ -132,6 +152,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         planned = state.global_step + fits
         log.warning("%d steps do not fit into %g minutes: the plan is shortened to %d", state.max_steps, self.settings.minutes, planned)
         self.tally.planned = state.max_steps = planned
+        self._eval_every = -(-planned // self._evaluations)
         reschedule(scheduler, self.settings, planned)
         if self._bar is not None:
             self._bar.total = planned

@@ -284,6 +284,38 @@ def test_the_best_step_is_that_of_the_lowest_validation_loss() -> None:
     assert best_step([{"step": 1, "loss": 0.1}]) is None
 
 
+@pytest.mark.parametrize(("held_out", "early_stopping"), [(0, None), (100, None), (400, None), (400, 3), (4000, None)])
+def test_evaluations_are_within_the_budget_too(held_out: int, early_stopping: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock of our own: 8 rows a step of 6 s, the first of 60; an evaluation takes a fifth longer than foreseen."""
+    from types import SimpleNamespace
+
+    from ftlib.training.local import watch as watching
+
+    now = 0.0
+    monkeypatch.setattr(watching.time, "perf_counter", lambda: now)
+    settings = micro.settings(batch=2, accumulate=4, minutes=30, early_stopping=early_stopping, checkpoint_minutes=5, **PLAIN)
+    watch = watching.Watch(settings, Tally(), held_out=held_out, on_event=None, should_stop=None)
+    state = SimpleNamespace(max_steps=2000, global_step=0, is_world_process_zero=False, log_history=[])
+    control = SimpleNamespace(should_training_stop=False, should_evaluate=False, should_save=False)
+    monkeypatch.setattr(watching, "reschedule", lambda *a: None)
+    watch.on_train_begin(None, state, control)
+    evaluated = []
+    while not control.should_training_stop:
+        state.global_step += 1
+        now += 60 if state.global_step == 1 else 6
+        watch.on_step_end(None, state, control, lr_scheduler=None)
+        if control.should_evaluate:
+            now += 6 / 8 / 3 * 1.2 * held_out
+            evaluated.append(state.global_step)
+            state.log_history.append({"eval_loss": -now})
+            watch.on_evaluate(None, state, control)
+    assert now <= 30 * 60
+    assert state.global_step > (40 if held_out == 4000 else 100)
+    if held_out in (100, 400):
+        assert evaluated[-1] == state.global_step
+        assert len(evaluated) > 2
+
+
 def test_parameters_in_four_bits_count_two_a_byte(tmp_path: Path) -> None:
     from types import SimpleNamespace
 
