@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.files import read_json, write_json
-from ftlib.training.local.distributed import agreed
+from ftlib.training.local.distributed import agreed, processes
 from ftlib.training.local.rows import IGNORED
 
 FILE = "tally.json"
@@ -111,7 +111,9 @@ class Energy:
     def __init__(self, device_kind: str) -> None:
         self.device_kind = device_kind
         self.reason: str | None = None if device_kind == "cuda" else "NVML measures NVIDIA GPUs only"
-        self._start = self._read() if device_kind == "cuda" else None
+        if processes() > 1:
+            self.reason = f"{processes()} processes trained and only the first GPU is read"
+        self._start = None if self.reason else self._read()
 
     def _read(self) -> float | None:
         try:

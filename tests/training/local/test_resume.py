@@ -122,6 +122,11 @@ def test_energy_and_memory_of_the_earlier_pieces_count(tmp_path: Path, monkeypat
     second.save(tmp_path / "later")
     second.measure()
     assert (first.energy_wh, second.energy_wh, second.peak) == (1.0, 3.0, {"rss_bytes": 9})
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    together = tally.Tally()
+    assert together.meter("cuda").reason == "2 processes trained and only the first GPU is read"
+    together.measure()
+    assert together.energy_wh is None
 
 
 def _copies(interrupted: Path, place: Path) -> Iterator[tuple[str, Path]]:
