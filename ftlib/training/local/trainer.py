@@ -33,7 +33,7 @@ class LocalTrainer:
         self.folder = run.folder(contestant)
         self.tuning: TuneSettings = settings_for(contestant, model=self.model, seed=run.profile.seed)
         self._loaded: dict[str, Any] = {}
-        self.engines: dict[str, Any] = {}  # vLLM's, by source
+        self.engines: dict[str, tuple[int, Any]] = {}  # vLLM's, by source, with the tokens that a row may have
 
     @property
     def revision(self) -> str | None:
@@ -176,8 +176,11 @@ class LocalTrainer:
             try:
                 done = work(group)
             except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or len(group) == 1:
+                if not out_of_memory(error):
                     raise
+                if len(group) == 1:
+                    size = len(loaded.template.prompts([questions[group[0]]])[0])
+                    raise TrainingFailed(f"Memory ran out on one question of {size} tokens; free some, or choose a smaller model.") from error
                 free_memory()
                 todo[:0] = [group[: len(group) // 2], group[len(group) // 2 :]]
                 continue
@@ -191,6 +194,8 @@ class LocalTrainer:
             from ftlib.training.local.load import load
 
             adapter = self.adapter()  # first: it takes long to get or build a model, and one that is not trained is known at once
+            if self.engines:  # vLLM's takes most of the GPU
+                self.close()
             self._loaded[key] = load(other or self.source, self.tuning, revision=None if other else self.revision, adapter=adapter)
         return self._loaded[key]
 
@@ -210,9 +215,9 @@ class LocalTrainer:
 
     def close(self) -> None:
         """Give back the models' memory."""
-        self.engines.clear()
-        if self._loaded:
+        if self._loaded or self.engines:
             from ftlib.training.local.tuning import free_memory
 
             self._loaded.clear()
+            self.engines.clear()
             free_memory()

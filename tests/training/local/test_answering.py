@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ftlib.errors import TrainingFailed
 from ftlib.training.local import generate
 from ftlib.training.local.likelihood import likelihood_batch
 from ftlib.training.local.load import Loaded, load
@@ -152,3 +153,9 @@ def test_a_batch_that_memory_is_too_small_for_is_halved(loaded: Loaded, tmp_path
 
     assert sorted(all_done()) == [(place, place) for place in range(7)]
     assert max(sizes) == 7
+
+    def never(places: list[int]) -> list[int]:
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(TrainingFailed, match=r"Memory ran out on one question of \d+ tokens; free some, or choose a smaller model\."):
+        list(trainer._in_batches(loaded, [0], questions(1), 8, never))

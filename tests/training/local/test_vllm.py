@@ -39,9 +39,9 @@ class LLM:
     made: ClassVar[list[dict[str, Any]]] = []
 
     def __init__(self, model: str, *, revision: str | None = None, dtype: str = "auto", seed: int | None = None, **engine: Any) -> None:
-        assert engine.keys() <= {"enable_lora", "max_lora_rank"}
+        assert engine.keys() <= {"enable_lora", "max_lora_rank", "max_model_len"}
         assert engine["max_lora_rank"] in (8, 16, 32, 64, 128, 256, 320, 512)
-        self.model = model
+        self.model, self.room = model, engine["max_model_len"]
         LLM.made.append({"model": model, "revision": revision, "dtype": dtype, "seed": seed, **engine})
 
     def generate(
@@ -50,6 +50,7 @@ class LLM:
     ) -> list[Any]:  # fmt: skip
         assert sampling_params is not None
         assert len(sampling_params) == len(prompts)
+        assert all(len(p["prompt_token_ids"]) + (s.max_tokens or 0) <= self.room for p, s in zip(prompts, sampling_params, strict=True))
         who = f"{Path(self.model).name}{' with ' + Path(lora_request.lora_path).name if lora_request else ''}"
         out = [types.SimpleNamespace(text=f" {who} ", finish_reason="stop", token_ids=[5, 6, s.stop_token_ids[0]]) for s in sampling_params]
         return [types.SimpleNamespace(outputs=[one]) for one in out]
@@ -85,7 +86,12 @@ def test_base_and_tuned_answer_from_one_engine(tmp_path: Path, installed: None) 
     assert [a.text for a in tuned.values()] == [f"{name} with adapter"] * 3
     assert sorted(tuned) == [0, 1, 2]
     assert all(a.finish == "stop" and a.tokens_out == 3 and a.tokens_in and a.seconds is not None for a in tuned.values())
-    assert LLM.made == [{"model": str(micro.model()), "revision": None, "dtype": "float32", "seed": 42, "enable_lora": True, "max_lora_rank": 32}]
+    made = {"model": str(micro.model()), "revision": None, "dtype": "float32", "seed": 42, "enable_lora": True, "max_lora_rank": 32}
+    assert LLM.made == [{**made, "max_model_len": 1024}], "not all that the model takes, which a GPU may have no room for"
+    next(trainer.likelihood(prompts[:1], ["A mug."], tuned=True))
+    assert not trainer.engines, "an engine leaves no room for the model that takes likelihoods"
+    next(trainer.ask(prompts, tuned=True))
+    assert not trainer._loaded
 
 
 def test_a_model_that_is_tuned_already_answers_as_the_tuned_one(tmp_path: Path, installed: None) -> None:
