@@ -261,8 +261,7 @@ def _explain(message: str, kind: type[Any]) -> str:
     text = text.replace(" | ", " or ").replace(" or null", " or nothing").replace("a whole number or a number", "a number")
     if text.startswith("Invalid enum value"):
         hint = get_type_hints(_struct_at(kind, place.rpartition(".")[0]))[place.rpartition(".")[2].partition("[")[0]]
-        of_items = hint.__args__[0] if get_origin(hint) is list else hint
-        allowed = [str(word) for word in getattr(of_items, "__args__", ())]
+        allowed = [str(word) for word in getattr(hint.__args__[0] if get_origin(hint) is list else hint, "__args__", ())]
         return f"{place}: {text[0].lower() + text[1:]} (there are: {', '.join(allowed)})"
     return f"{place}: {text[0].lower() + text[1:]}" if place else text[0].lower() + text[1:]
 
