@@ -80,12 +80,16 @@ def name_systems(paths: Sequence[Path]) -> dict[str, Path]:
 def training_texts(path: Path) -> Iterator[str]:
     """The texts that a training file teaches: content, output, or the assistant's turns. Raises DataError with the line."""
     for number, row in rows(path):
-        if isinstance(row.get("messages"), list):
-            yield from (str(turn.get("content")) for turn in row["messages"] if turn.get("role") == "assistant")
-        elif isinstance(text := row.get("content", row.get("output", row.get("reference"))), str):
-            yield text
+        if isinstance(turns := row.get("messages"), list):
+            found = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "assistant"]
         else:
-            raise DataError(f"{path}, line {number}: neither content, output nor messages; give a training file of one of our formats.")
+            found = [row.get("content", row.get("output", row.get("reference")))]
+        texts = [text for text in found if isinstance(text, str)]
+        if not texts:
+            raise DataError(
+                f"{path}, line {number}: neither content, output nor messages with an assistant's text; give a training file of our formats."
+            )
+        yield from texts
 
 
 def faults(found: dict[str, Any]) -> list[str]:

@@ -11,10 +11,12 @@ import pytest
 from ftlib.errors import BudgetExceeded, DataError, ProfileError
 from ftlib.evaluation import answer_run, score_run
 from ftlib.evaluation.judge import judge_run, judge_text, prompts
+from ftlib.evaluation.judge.family import family_warning
 from ftlib.evaluation.judge.human import agreement
 from ftlib.evaluation.judge.verdicts import Verdict, control, length_controlled, tally
 from ftlib.evaluation.statistics import wilson
 from ftlib.files import read_json, read_jsonl, write_jsonl
+from ftlib.profile import Judge as Judge_
 from ftlib.training.trainer import Answer, trainer_for
 
 
@@ -278,6 +280,11 @@ def test_a_judge_of_the_same_family_is_warned_of(judged):
     assert "may favour" in go(longer, pairs=2, model="llama-judge")["family_warning"]
     assert go(longer, pairs=2, model="gpt-judge")["family_warning"] is None
     assert "not known" in go(longer, pairs=2, model="somebody")["family_warning"]
+
+
+def test_a_contestant_of_an_unknown_family_is_said(make_run):
+    run = make_run([{"name": "theirs", "trainer": "hosted", "recorded": "a.jsonl"}, {"name": "one", "trainer": "local", "model": "tiny-llama"}])
+    assert family_warning(run, Judge_(provider="openai", model="gpt-x")) == "the family of theirs is not known: the judge gpt-x may be of it"
 
 
 @pytest.mark.slow

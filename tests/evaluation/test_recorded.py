@@ -108,6 +108,15 @@ def test_memorised_from_any_training_file(files, shape):
     assert found["systems"]["bad"]["flags"]["memorised"]["count"] == 5
 
 
+@pytest.mark.parametrize(
+    "row", [{"messages": ["hi"]}, {"messages": [{"role": "user", "content": "a"}]}, {"messages": [{"role": "assistant"}]}, {"output": 5}]
+)
+def test_a_training_row_that_teaches_no_text_is_named(files, row):
+    write_jsonl(files["train"], [{"content": "a b c"}, row])
+    with pytest.raises(DataError, match="line 2: neither content, output nor messages"):
+        score_files(files["references"], [files["good"]], train=files["train"], resamples=50)
+
+
 def test_errors_exit_with_2_and_one_sentence(files, tmp_path, capsys):
     write_jsonl(files["bad"], [{"id": "9", "answer": "x"}])
     assert main(["score", "--references", str(files["references"]), "--answers", str(files["bad"])]) == 2
