@@ -33,6 +33,7 @@ def train_contestant(run: Run, contestant: Contestant) -> dict[str, Any]:
         ) as step:
             if step.needed:
                 trainer.train()
+                step.note["model"] = read_json(report).get("model")  # with the revision that an open one came to; the manifest holds it
     return dict(read_json(report))
 
 

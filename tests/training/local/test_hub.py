@@ -26,6 +26,7 @@ for model, revision in (("me/gated", None), ("me/nothing", None), ("me/open", "v
     run = make_run(place / f"{model.replace('/', '-')}-{revision}", model=model, revision=revision)
     report = train_or_report(run, run.contestant("micro"))
     found[f"{model} {revision}"] = report["reason"] or report["model"]
+found["manifest"] = read_json(run.finish())["steps"]["train:micro"]["note"]["model"]
 
 def push(repo, token):
     os.environ["HF_TOKEN"] = token
@@ -56,6 +57,7 @@ def test_a_model_is_had_from_the_hub_and_brought_there(tmp_path: Path) -> None:
     assert "There is no model 'me/nothing' on the hub" in found["me/nothing None"]
     assert "me/open has no revision 'v9'" in found["me/open v9"]
     assert found["me/open None"] == {"id": "me/open", "revision": hub.COMMIT}, "an open revision is recorded as what it came to"
+    assert found["manifest"] == found["me/open None"]
     assert found["push"] == f"adapter on the hub, commit {hub.COMMIT[:8]}"
     assert found["refused"].startswith("Refused: The hub refused me/mine (403); check that the token may write there.")
     assert found["named"].startswith("ProfileError: 'me/mi ne' is no name that the hub takes")

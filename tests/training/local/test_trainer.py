@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ftlib.catalogue import Model
 from ftlib.drive import pull, push
 from ftlib.errors import DataError, MissingExtra, ProfileError, Refused, TrainingFailed
 from ftlib.files import read_json, sha256_file, write_jsonl
@@ -17,6 +18,7 @@ from ftlib.runs import Run, StepNeeded
 from ftlib.single import ask_one, export_one
 from ftlib.training import train_contestant, train_or_report
 from ftlib.training.local import showing
+from ftlib.training.local.export import export
 from ftlib.training.local.trainer import LocalTrainer
 from ftlib.training.local.tuning import _hash_of, model_hash
 from tests.training.local import micro
@@ -53,6 +55,7 @@ def test_training_json_has_what_the_other_rooms_read(run: Run) -> None:
     assert report["trainer"] == "local"
     files = {name: sha256_file(run.folder("micro") / f"{name}.jsonl") for name in ("train", "valid")}
     assert report["inputs"] == {**files, "model": model_hash(micro.model())}
+    assert read_json(run.finish())["steps"]["train:micro"]["note"]["model"] == report["model"]
     for key in ("model", "seconds", "examples", "epochs", "steps", "tokens", "rates", "loss", "memory", "parameters", "adapter_bytes", "device",
                 "precision", "versions", "settings", "how", "na"):  # fmt: skip
         assert report[key] is not None
@@ -184,6 +187,25 @@ def test_merged_weights_answer_as_the_adapter_does(run: Run, tmp_path: Path) -> 
     ids = torch.tensor([trainer.loaded().template.tokenizer("This mug is red.")["input_ids"]])
     with trainer.loaded().state(tuned=True) as tuned, torch.inference_mode():
         assert torch.allclose(merged(ids).logits, tuned(ids).logits, atol=1e-4)
+    assert (tmp_path / "merged" / "chat_template.jinja").exists()
+
+
+def test_weights_are_merged_in_the_format_that_the_base_has(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 bits stay 16, whatever the training computed in; what memory has no room for is refused before it is loaded."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shutil.copytree(run.path, tmp_path / "run")
+    AutoModelForCausalLM.from_pretrained(str(micro.model()), dtype=torch.bfloat16).save_pretrained(tmp_path / "base")
+    shutil.copytree(micro.model(), tmp_path / "whole")
+    shutil.copytree(tmp_path / "base", tmp_path / "whole", dirs_exist_ok=True)
+    monkeypatch.setattr(LocalTrainer, "source", tmp_path / "whole")
+    export_one(tmp_path / "run", "micro", to="merged", out=tmp_path / "merged")
+    assert AutoConfig.from_pretrained(str(tmp_path / "merged")).dtype == torch.bfloat16
+    trainer = LocalTrainer(run, run.contestant("micro"))
+    trainer.model = Model(name="large", id="owner/large", parameters=10**15)
+    with pytest.raises(Refused, match=r"Merging takes owner/large in 16 bits, .* GiB are free; export --to adapter, and merge on a larger machine"):
+        export(trainer, to="merged", out=tmp_path / "not", quantisation="q8_0", repo=None)
 
 
 def test_what_cannot_be_exported_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
