@@ -12,6 +12,7 @@ from ftlib.evaluation.items import Given, Item, match, read_answers
 from ftlib.evaluation.likelihood import HOSTED, bits_per_byte, totals
 from ftlib.evaluation.questions import AT, Question, probe_rows, question_sets
 from ftlib.evaluation.rouge import ORDERS, rouge
+from ftlib.evaluation.similar import clusters
 from ftlib.evaluation.words import unicode_words
 from ftlib.files import read_jsonl
 from ftlib.runs import Run
@@ -61,7 +62,7 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
                     part["wording"] = wording(sets[name], scores, test) | failed
                 else:
                     part["transfer"] = part["transfer"] or {"metric": METRIC, "value": None, "n": 0, "reverse": None}
-                    result = mean(scores, run) | failed
+                    result = mean(scores, [q.item.title for q in sets[name]], run) | failed
                     part["transfer"] |= result if name == "transfer" else {"reverse": {"metric": METRIC, **result}}
         part["forgetting"] = forgetting(run, system)
         part["na"] = reasons(run, system, part)
@@ -140,14 +141,14 @@ def wording(questions: Sequence[Question], scores: Sequence[float], test: Mappin
     }
 
 
-def mean(scores: Sequence[float], run: Run) -> Row:
-    """Mean with a bootstrap interval, which one score does not have."""
+def mean(scores: Sequence[float], titles: Sequence[str | None], run: Run) -> Row:
+    """Mean with a bootstrap interval, near-equal titles resampled whole; one score, or one group of titles, has none."""
     import numpy as np
 
-    sums = np.array(scores, dtype=np.float64)[:, None]
-    drawn = statistics.bootstrap(sums, min(run.profile.evaluation.resamples, 10_000), run.profile.seed)[:, 0] / len(scores)
-    low, high = statistics.interval(drawn) if len(scores) > 1 else (None, None)
-    return {"value": float(sums.mean()), "low": low, "high": high, "n": len(scores)}
+    sums = statistics.cluster_sums(np.array([[score, 1.0] for score in scores]), clusters(titles))
+    drawn = statistics.bootstrap(sums, run.profile.evaluation.resamples, run.profile.seed)
+    low, high = statistics.interval(drawn[:, 0] / drawn[:, 1]) if len(sums) > 1 else (None, None)
+    return {"value": float(np.mean(scores)), "low": low, "high": high, "n": len(scores)}
 
 
 def forgetting(run: Run, system: str) -> Row | None:

@@ -19,7 +19,7 @@ from ftlib.errors import Refused
 from ftlib.evaluation.bleeding import blurbs
 from ftlib.evaluation.checks import CHECKS, passes
 from ftlib.evaluation.costs import quantile
-from ftlib.evaluation.flexibility import against_base
+from ftlib.evaluation.flexibility import against_base, mean
 from ftlib.evaluation.likelihood import bits_per_byte
 from ftlib.evaluation.questions import probe, probe_rows
 from ftlib.evaluation.recorded import training_texts
@@ -185,6 +185,15 @@ def test_what_tuning_lost_is_tested_exactly_against_the_base():
     assert tuned["bleeding"]["against_base"] == {"only_base": 0, "only_tuned": 0, "p": 1}
     assert tuned["forgetting"]["change"] == 0.5
     assert "against_base" not in found["m.base"]["retention"]
+
+
+def test_near_equal_titles_of_a_held_out_slice_are_drawn_whole(make_run):
+    run = make_run()
+    scores, titles = [10.0, 20.0, 30.0, 40.0] * 5, ["red oak lamp", "tin box", "blue mug", "old clock"] * 5
+    found = mean(scores, titles, run)
+    assert (found["value"], found["n"]) == (25, 20)
+    assert found["high"] - found["low"] > 1.5 * (mean(scores, [None] * 20, run)["high"] - mean(scores, [None] * 20, run)["low"])
+    assert mean(scores, ["one title"] * 20, run) == {"value": 25, "low": None, "high": None, "n": 20}
 
 
 def test_a_uniform_byte_model_has_8_bits_per_byte():
