@@ -6,6 +6,7 @@ At most ``concurrency`` answers are anywhere between being asked for and being s
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import random
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ftlib.errors import BudgetExceeded, Refused
+from ftlib.errors import BudgetExceeded, Refused, ServiceDown
 from ftlib.training.hosted.chat import Json, limit_of, read_completion, rendered_hash
 from ftlib.training.hosted.failures import Failure
 from ftlib.training.hosted.ledger import Ledger, Reservation
@@ -25,7 +26,9 @@ from ftlib.training.trainer import Answer
 
 log = logging.getLogger("ftlib")
 MALFORMED_TRIES = 3  # a reply that cannot be read may have been billed: it is not asked for over and over
-TRIES = 8
+TRIES = 8  # of one answer, but for those that the service only asks to wait with
+WAITING = ("rate", "refused")  # the latter of a model that is still being loaded
+IN_A_ROW = 10  # answers that fail one after the other: the service is down, and asking on would make failures of them all
 BACKOFF_S, BACKOFF_MOST_S = 0.5, 30.0
 
 Item = tuple[int, Answer] | Exception
@@ -41,12 +44,15 @@ class Asker:
     pace: Pace
     concurrency: int
     seed: int = 0
+    loads_until: float = 0.0  # until then a model that is not found is one just made, which is still being loaded
+    _failed: int = 0  # in a row
+    _answered: bool = False
 
     def ask(self, requests: Sequence[Json]) -> Iterator[tuple[int, Answer]]:
         """Send requests, yielding (position, answer) as they are answered.
 
-        The caller has stored an answer when it asks for the next. Raises Refused or BudgetExceeded once what is under way
-        has been yielded: the rest would fail alike.
+        The caller has stored an answer when it asks for the next. Raises Refused, BudgetExceeded or ServiceDown once what is under
+        way has been yielded: the rest would fail alike.
         """
         done: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         slots = asyncio.Semaphore(self.concurrency)
@@ -59,13 +65,13 @@ class Asker:
                 if isinstance(item, Exception):
                     failure = failure or item
                     continue
-                left -= 1
+                left -= item[1].finish != "error"
                 yield item
                 loop.call_soon_threadsafe(slots.release)
         finally:
             future.cancel()
-        if isinstance(failure, BudgetExceeded):
-            raise BudgetExceeded(f"{failure} {left} of {len(requests)} answers remain.")
+        if isinstance(failure, BudgetExceeded | ServiceDown):
+            raise type(failure)(f"{failure} {left} of {len(requests)} answers remain.")
         if failure is not None:
             raise failure
 
@@ -96,10 +102,15 @@ class Asker:
         hashed = rendered_hash(request["messages"])
         try:
             done.put((place, await self._answer(request, hashed, started)))
+            self._failed, self._answered = 0, True
         except Failure as failure:
             said, seconds = f"{failure.kind}: {failure}", time.monotonic() - started
             filtered = failure.kind == "filtered"
             done.put((place, Answer("" if filtered else None, "filtered" if filtered else "error", hashed, seconds=seconds, error=said)))
+            self._failed = 0 if filtered else self._failed + 1
+            if self._failed >= IN_A_ROW and not stop.is_set() and not (failure.kind == "bad" and self._answered):
+                stop.set()
+                done.put(ServiceDown(f"{self._failed} answers in a row failed at {self.link.provider.name}: {failure}; run again to ask them anew."))
         except Exception as error:
             stop.set()
             done.put(error)
@@ -109,22 +120,26 @@ class Asker:
         """One answer with all its retries. Raises Failure (this item), Refused or BudgetExceeded (all of them)."""
         shaken, unreadable = random.Random(f"{self.seed} {hashed}"), 0
         provider = self.link.provider
-        for attempt in range(TRIES):
+        for attempt in itertools.count():
             try:
                 return await self._attempt(request, hashed, started)
             except Failure as failure:
                 unreadable += failure.kind == "malformed"
-                if failure.kind == "refused":
-                    raise Refused(f"{provider.name} refused {request['model']}: {failure}") from None
-                if failure.kind in ("bad", "filtered") or unreadable == MALFORMED_TRIES or attempt == TRIES - 1:
-                    raise
-                wait = min(BACKOFF_MOST_S, BACKOFF_S * 2.0**attempt) * (0.5 + shaken.random() / 2)
+                loading = failure.kind == "refused" and failure.status == 404 and self.link.clock.now() < self.loads_until
+                wait = min(BACKOFF_MOST_S, BACKOFF_S * 2.0 ** min(attempt, TRIES)) * (0.5 + shaken.random() / 2)
                 if failure.retry_after is not None:
-                    wait = failure.retry_after + shaken.random() * min(1.0, failure.retry_after / 4)
-                if time.monotonic() - started + wait >= provider.deadline_s:
+                    asked = failure.retry_after + shaken.random() * min(1.0, failure.retry_after / 4)
+                    wait = max(asked, wait) if attempt >= TRIES else asked
+                    self.pace.hold(failure.retry_after)
+                elif failure.kind == "rate":
+                    self.pace.hold(wait)
+                late = time.monotonic() - started + wait >= provider.deadline_s
+                if failure.kind == "refused" and (late or not loading):
+                    raise Refused(f"{provider.name} refused {request['model']}: {failure}") from None
+                if failure.kind in ("bad", "filtered") or unreadable == MALFORMED_TRIES or (attempt >= TRIES - 1 and failure.kind not in WAITING):
+                    raise
+                if late:
                     raise Failure(failure.kind, f"{failure}; the next try would pass the deadline of {provider.deadline_s:g} s") from None
-                if failure.kind == "rate":
-                    self.pace.hold(failure.retry_after or wait)
                 log.debug("%s: %s; again in %.1f s", provider.name, failure, wait)
                 await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
@@ -133,6 +148,8 @@ class Asker:
         """One request: paced, reserved, sent, settled."""
         worst = self.rates.worst(request["messages"], limit_of(request))
         left = self.link.provider.deadline_s - (time.monotonic() - started)
+        if self.pace.closed_s > left:
+            raise Failure("rate", f"the service asked to wait {self.pace.closed_s:.0f} s", self.pace.closed_s)
         try:
             await asyncio.wait_for(self.pace.turn(most_tokens(request["messages"]) // 3 + limit_of(request)), max(0.0, left))
         except TimeoutError:
@@ -168,10 +185,13 @@ class Asker:
 
 
 def _end(reservation: Reservation | None, failure: Failure) -> None:
-    """Give the money back where nothing can have been billed; keep it set aside where the service may have answered."""
+    """Give the money back where the service certainly did nothing: it was not reached, or turned the request away at the door.
+
+    Else it stays set aside: Azure bills a prompt that its filter stopped, an input that is too long, and what ran into its own timeout.
+    """
     if reservation is None:
         return
-    if failure.kind in ("lost", "malformed"):
-        reservation.keep(str(failure))
-    else:
+    if failure.kind in ("unsent", "refused", "rate") or failure.status == 503:
         reservation.release(failure.kind)
+    else:
+        reservation.keep(str(failure))

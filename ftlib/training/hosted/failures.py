@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,13 +108,12 @@ def _from_status(status: int, error: BaseException) -> Failure:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait as a reply's headers ask: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date (RFC 9110)."""
-    try:
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except (KeyError, ValueError):
-        pass
-    text = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        date = email.utils.parsedate_tz(text)
-        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) / unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None

@@ -23,6 +23,11 @@ class Pace:
         """Let nobody send for so long (a Retry-After)."""
         self._closed_until = max(self._closed_until, time.monotonic() + seconds)
 
+    @property
+    def closed_s(self) -> float:
+        """How long nobody may send."""
+        return max(0.0, self._closed_until - time.monotonic())
+
     def _wait(self, needs: list[float]) -> float:
         """Seconds until a call with these needs may be sent; takes them where that is now."""
         now = time.monotonic()

@@ -35,6 +35,7 @@ from ftlib.training.trainer import Answer
 
 log = logging.getLogger("ftlib")
 Json = dict[str, Any]
+LOADS_S = 900.0
 
 
 class HostedTrainer:
@@ -322,8 +323,13 @@ class HostedTrainer:
             folder = self.run.folder(self.contestant) / "batches"
             yield from BatchAsker(self.link(), rates, self.ledger, folder, self._keep).ask(requests)
             return
-        asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, self._seed())
+        loads = self._loads_until() if tuned and self.contestant.trains else 0.0
+        asker = Asker(self.link(), rates, self.ledger, self._pace(), self.contestant.concurrency, self._seed(), loads)
         yield from asker.ask(requests)
+
+    def _loads_until(self) -> float:
+        """When the tuned model has surely been loaded, in seconds since 1970: OpenAI gives it some minutes, in which it is not found."""
+        return float(read_json(self.run.folder(self.contestant) / "job.json").get("finished_at") or 0.0) + LOADS_S
 
     def _seed(self) -> int:
         return self.run.profile.seed if self.contestant.seed is None else self.contestant.seed
