@@ -169,9 +169,11 @@ def _settle(link: Link, intent: Intent, part: str, what: str, look: Callable[[],
 
 
 def _look_until(link: Link, look: Callable[[], str | None], until: float) -> str | None:
+    patience = min(until - link.clock.now(), link.provider.attempt_s + link.provider.lookup_grace_s)  # a clock may have been set back since
+    over = link.clock.elapsed() + patience
     while True:
         found = look()
-        left = until - link.clock.now()
+        left = over - link.clock.elapsed()
         if found or left <= 0:
             return found
         link.clock.sleep(min(left, max(LOOK_S, link.provider.lookup_grace_s / 10)))

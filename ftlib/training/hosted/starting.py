@@ -41,14 +41,14 @@ def upload(link: Link, intent: Intent, role: str, path: Path, *, purpose: str = 
 
 def wait_for_file(link: Link, file_id: str) -> None:
     """Wait until a file is processed. Raises TrainingFailed where the service says that it is bad, or takes too long over it."""
-    until = link.clock.now() + FILE_WAIT_S
+    until = link.clock.elapsed() + FILE_WAIT_S
     while True:
         file = link.patiently("the state of a file", lambda: link.service.file(file_id))
         if file.get("status") == "error":
             raise TrainingFailed(f"{link.provider.name} cannot use the uploaded file: {file.get('status_details') or 'no reason given'}.")
         if file.get("status") in ("processed", None):
             return
-        if link.clock.now() > until:
+        if link.clock.elapsed() > until:
             raise TrainingFailed(f"{link.provider.name} has been at the uploaded file {file_id} for {FILE_WAIT_S / 60:.0f} minutes; run again later.")
         link.clock.sleep(link.provider.poll_s)
 

@@ -100,15 +100,15 @@ def farewell(path: Path) -> str:
 def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: Any) -> Json:
     job_id = str(record.content["id"])
     last, out_since = record.content.get("status"), None
-    spoke, silence = link.clock.now(), SILENCE_S
+    spoke, silence = link.clock.elapsed(), SILENCE_S
     while True:
         try:
             job = link.patiently("the state of the job", lambda: link.service.job(job_id), tries=3)
         except Refused as error:
             raise TrainingFailed(f"{error} The job {job_id} goes on there, and costs what it costs; run again once that is mended.") from None
         except ServiceDown as error:
-            out_since = out_since or link.clock.now()
-            if link.clock.now() - out_since > PATIENCE_S:
+            out_since = link.clock.elapsed() if out_since is None else out_since
+            if link.clock.elapsed() - out_since > PATIENCE_S:
                 raise ServiceDown(f"{error} It has not answered for {PATIENCE_S / 3600:.0f} hours; the job {job_id} goes on there.") from None
             link.clock.sleep(4 * link.provider.poll_s)
             continue
@@ -116,12 +116,13 @@ def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: An
         state = link.provider.state(job.get("status") if isinstance(job.get("status"), str) else None)
         record.update(job, state, link.clock.now())
         for event in _new_events(link, record):
-            spoke = link.clock.now()
+            spoke = link.clock.elapsed()
             if progress_of([event]) is None:  # steps are the bar's to show
                 say(f"{_clock_time(event)}{event.get('message', '')}")
-        if state in WAITING and link.clock.now() - spoke >= silence:
-            spoke, silence = link.clock.now(), min(2 * silence, 3600.0)
-            say(f"still {state} after {(spoke - min(record.content['first_seen'].values())) / 60:.0f} minutes")
+        if state in WAITING and link.clock.elapsed() - spoke >= silence:
+            spoke, silence = link.clock.elapsed(), min(2 * silence, 3600.0)
+            waited = max(0.0, link.clock.now() - min(record.content["first_seen"].values()))
+            say(f"still {state} after {waited / 60:.0f} minutes")
         _advance(progress, record)
         if state != last:
             log.debug("job %s: %s -> %s", job_id, last, state)
@@ -232,10 +233,15 @@ def _note_checkpoints(link: Link, record: JobFile) -> None:
 
 
 def times(record: Json) -> dict[str, float | None]:
-    """Seconds in the queue, in training and in all, from events where they say it, else from what the watcher saw."""
+    """Seconds in the queue, in training and in all, from events where they say it, else from what the watcher saw.
+
+    None where that is not known, as where a clock that was set anew has the end before the beginning.
+    """
     created, finished = record.get("created_at"), record.get("finished_at") or record["first_seen"].get("succeeded")
     begun = next((event.get("created_at") for event in record["events"] if "started" in str(event.get("message", "")).lower()), None)
     started = begun if isinstance(begun, int | float) else record["first_seen"].get("running")
-    total = float(finished) - float(created) if created and finished else None
-    queue = float(started) - float(created) if created and started else None
-    return {"queue": queue, "train": float(finished) - float(started) if started and finished else None, "total": total}
+    return {"queue": _between(created, started), "train": _between(started, finished), "total": _between(created, finished)}
+
+
+def _between(first: Any, last: Any) -> float | None:
+    return float(last) - float(first) if first and last and first <= last else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ftlib.errors import Refused, ServiceDown, TrainingFailed, Unclear
 from ftlib.files import read_json
-from ftlib.training.hosted.creation import Intent
+from ftlib.training.hosted.creation import Intent, _look_until
 from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import MakeRun, MakeTrainer
@@ -289,3 +290,11 @@ def test_a_torn_intent_is_named(make_run: MakeRun, make_trainer: MakeTrainer, sa
     with pytest.raises(DataError, match=r"intent\.json is not valid JSON"):
         make_trainer(run).train()
     assert created(sandbox) == (0, 0)
+
+
+def test_a_clock_that_was_set_back_makes_nobody_look_for_hours() -> None:
+    slept: list[float] = []
+    clock = SimpleNamespace(now=lambda: 1_000.0, elapsed=lambda: sum(slept), sleep=slept.append)
+    link: Any = SimpleNamespace(clock=clock, provider=SimpleNamespace(attempt_s=60.0, lookup_grace_s=30.0))
+    assert _look_until(link, lambda: None, until=1_000.0 + 5 * 3600) is None
+    assert 30 <= sum(slept) <= 90

@@ -28,18 +28,22 @@ class FakeClock:
     """Time that passes when somebody waits for it."""
 
     def __init__(self) -> None:
-        self.time, self.start = 1_800_000_000.0, 1_800_000_000.0
+        self.start, self.slept = 1_800_000_000.0, 0.0
+        self.jumps: list[tuple[float, float]] = []  # (true hour, by how many hours the machine's clock is set)
 
     def now(self) -> float:
-        return self.time
+        return self.start + self.slept + sum(HOUR * by for hour, by in self.jumps if hour <= self.hours)
+
+    def elapsed(self) -> float:
+        return self.slept
 
     def sleep(self, seconds: float) -> None:
         assert seconds > 0
-        self.time += seconds
+        self.slept += seconds
 
     @property
     def hours(self) -> float:
-        return (self.time - self.start) / HOUR
+        return self.slept / HOUR
 
 
 class ScriptedService:
@@ -135,6 +139,26 @@ def test_an_outage_of_hours_is_waited_out(watching: Any) -> None:
 
     record, *_ = watching(state)()
     assert record["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("by", [-40.0, -3.0, 7.0, 40.0])
+@pytest.mark.parametrize("hour", [0.5, 2.0, 12.0, 25.0])
+def test_a_clock_that_is_set_anew_in_thirty_hours_with_outages_and_pages(watching: Any, hour: float, by: float) -> None:
+    def state(hours: float) -> Json | Failure:
+        if 1 < hours < 5 or int(hours * 60) % 7 == 3:
+            return Failure("lost", "no route")
+        return {**DONE, "finished_at": None} if hours >= 30 else {"status": "queued" if hours < 20 else "running", **CREATED}
+
+    events = [(n / 4, {"id": f"e{n}", "message": f"Event {n}"}) for n in range(120)]
+    go_on = watching(state, events)
+    go_on.link.clock.jumps.append((hour, by))
+    record, service, clock, said = go_on()
+    assert record["status"] == "succeeded"
+    assert 30 <= clock.hours < 30.5
+    assert service.asked < 8000
+    assert [event["id"] for event in record["events"]] == [event["id"] for _, event in events]
+    assert not [line for line in said if "-" in line]
+    assert all(seconds is None or seconds >= 0 for seconds in times(record).values())
 
 
 def test_an_outage_without_end_is_given_up_and_the_job_kept(watching: Any) -> None:
