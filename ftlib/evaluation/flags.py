@@ -98,7 +98,8 @@ def wrong_language(words: Sequence[str], language: str) -> bool:
     if language not in languages() or len(words) < LIMITS["language_words"]:
         return False
     letters = "".join(words)
-    if len(_foreign(language).findall(letters)) > LIMITS["foreign_letters"] * sum(map(str.isalpha, letters)):
+    foreign = len(_foreign(language).findall(letters))
+    if foreign and foreign > LIMITS["foreign_letters"] * sum(map(str.isalpha, letters)):
         return True
     if language not in function_words():
         return False
@@ -130,13 +131,13 @@ def own_flags(item: Item, answer: Given, prompt: str, language: str) -> set[str]
     text = answer.text or ""
     if answer.failed or not text.strip():
         return {"empty"}
-    words, asked, expected = unicode_words(text), unicode_words(prompt), unicode_words(item.reference)
+    words, asked = unicode_words(text), unicode_words(prompt)
     title = content_words(item.title or "", language)
     tests: dict[str, bool] = {
-        "too_short": len(words) < min(LIMITS["short_words"], len(expected)),
+        "too_short": len(words) < LIMITS["short_words"] and len(words) < len(unicode_words(item.reference)),
         "cut": answer.finish == "length" and not _ENDED.search(text),
         "looping": looping(words, text),
-        "echo": echo(words, asked) and not echo(expected, asked),
+        "echo": echo(words, asked) and not echo(unicode_words(item.reference), asked),
         "generic": generic(words, unicode_words(item.title or "")),
         "wrong_language": wrong_language(words, language),
         "nothing_of_title": bool(title) and title.isdisjoint(words),

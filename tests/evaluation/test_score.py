@@ -42,9 +42,11 @@ def test_identical_systems_differ_by_nothing(pairs):
 def test_swapping_two_systems_negates(triples):
     one, two = answers([a for a, _, _ in triples]), answers([b for _, b, _ in triples])
     questions = items([r for _, _, r in triples])
-    forth = score(questions, {"x": one, "y": two}, Settings(ALL, resamples=60)).summary["pairs"]
+    found = score(questions, {"x": one, "y": two}, Settings(ALL, resamples=60)).summary
+    forth, metrics = found["pairs"], {name: system["metrics"] for name, system in found["systems"].items()}
     back = score(questions, {"x": two, "y": one}, Settings(ALL, resamples=60)).summary["pairs"]
     for f, b in zip(forth, back, strict=True):
+        assert f["difference"] == pytest.approx(metrics["x"][f["metric"]]["value"] - metrics["y"][f["metric"]]["value"], abs=1e-8)
         assert f["difference"] == pytest.approx(-b["difference"], abs=1e-8)
         assert (f["low"], f["high"]) == pytest.approx((-b["high"], -b["low"]), abs=1e-8)
         assert (f["p"], f["p_permutation"]) == pytest.approx((b["p"], b["p_permutation"]), abs=1e-9)
