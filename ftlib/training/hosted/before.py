@@ -56,19 +56,20 @@ def training_cost(
 ) -> Cost:
     """What training on a file costs. Raises Refused where the price is not known.
 
-    Tokens are counted as OpenAI bills them; for a model whose tokenizer is another, the worst case takes a token a byte.
+    Tokens are counted as OpenAI bills them; for a model whose tokenizer is another, the worst case takes a token a byte. It takes the
+    dearest of prices that differ.
     """
     encoding = model.encoding or "o200k_base"
     examples, others = chat_rows(file), chat_rows(valid) if valid and provider.evaluations else []
     times = epochs or provider.epochs or default_epochs(len(examples))
-    rate, least = training_rate(provider, served, prices)
+    rate, dearest, least = training_rate(provider, served, prices)
     tokens = sum(rows_tokens(examples, encoding)) * times + sum(rows_tokens(others, encoding)) * provider.evaluations
     usd = max(least, tokens * rate)
     if model.encoding is not None:
-        return Cost(len(examples), times, tokens, usd, usd, encoding)
+        return Cost(len(examples), times, tokens, usd, max(least, tokens * dearest), encoding)
     most = sum(most_tokens(row["messages"]) for row in examples) * times + sum(most_tokens(row["messages"]) for row in others) * provider.evaluations
     counted_by = f"{encoding} (an estimate: the model's own tokenizer is another)"
-    return Cost(len(examples), times, tokens, usd, max(least, most * rate), counted_by)
+    return Cost(len(examples), times, tokens, usd, max(least, most * dearest), counted_by)
 
 
 def chat_rows(file: Path) -> list[Json]:
@@ -108,12 +109,14 @@ def check_available(link: Link, model: str) -> Json:
     except ServiceDown as error:
         log.warning("whether %s is available could not be learnt: %s", model, error)
         return {}
-    date = found.get("shutdown_date")
-    if isinstance(date, str) and date[:10].count("-") == 2:
+    date = str(found.get("shutdown_date"))
+    try:
         day, today = datetime.date.fromisoformat(date[:10]), datetime.date.today()
-        if day <= today:
-            raise Refused(f"{link.provider.name} shut {model} down on {date}; choose another model (`ftlib models`).")
-        _warn_if_near(f"{model} answers at {link.provider.name}", date[:10], today)
+    except ValueError:
+        return found
+    if day <= today:
+        raise Refused(f"{link.provider.name} shut {model} down on {date}; choose another model (`ftlib models`).")
+    _warn_if_near(f"{model} answers at {link.provider.name}", date[:10], today)
     return found
 
 

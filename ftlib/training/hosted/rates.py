@@ -10,6 +10,8 @@ from ftlib.catalogue.prices import UnknownPrice, find_price
 from ftlib.errors import Refused
 from ftlib.training.hosted.provider import Provider
 
+TEMPLATE = 128  # tokens
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -39,8 +41,11 @@ class Rates:
 
 
 def most_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
-    """An upper bound of a prompt's tokens: its bytes, and sixteen for the frame of each message."""
-    return sum(len(str(message["content"]).encode("utf-8", "replace")) + 16 for message in messages)
+    """An upper bound of a prompt's tokens: its bytes, sixteen for the frame of each message, and what a template adds by itself.
+
+    Where no system text is given, Llama's template puts two dates, Qwen's a sentence and that of gpt-oss some sixty tokens in its place.
+    """
+    return TEMPLATE + sum(len(str(message["content"]).encode("utf-8", "replace")) + 16 for message in messages)
 
 
 def chat_rates(provider: Provider, model: str, prices: str | None, *, known_as: str | None = None, tuned: bool = False) -> Rates:
@@ -70,16 +75,19 @@ def chat_rates(provider: Provider, model: str, prices: str | None, *, known_as: 
     return Rates(given, cached, said)
 
 
-def training_rate(provider: Provider, model: str, prices: str | None) -> tuple[float, float]:
-    """Dollars for one trained token, and the least that a job costs. Raises Refused where the price is not known."""
+def training_rate(provider: Provider, model: str, prices: str | None) -> tuple[float, float, float]:
+    """Dollars for one trained token, the most that it may be where sources differ, and the least that a job costs.
+
+    Raises Refused where the price is not known.
+    """
     if provider.free:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     try:
-        token = find_price(provider.name, model, "training_token", file=prices).cost(1)
+        token = find_price(provider.name, model, "training_token", file=prices)
     except UnknownPrice as error:
         raise Refused(str(error)) from None
     try:
         least = find_price(provider.name, model, "minimum_charge", file=prices).cost(1)
     except UnknownPrice:
         least = 0.0
-    return token, least
+    return token.cost(1), token.high / token.per, least

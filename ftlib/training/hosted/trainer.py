@@ -276,7 +276,7 @@ class HostedTrainer:
             return 0.0
         if not trained:
             return None
-        rate, least = training_rate(self.provider, self.base_model, self.run.profile.prices)
+        rate, _, least = training_rate(self.provider, self.base_model, self.run.profile.prices)
         usd = max(least, trained * rate)
         reservation.settle(usd, tokens=trained)
         return float(usd)
