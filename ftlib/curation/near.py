@@ -183,15 +183,15 @@ def _candidates(signatures: U32, rows: I64, threshold: float, side: I64 | None) 
                 pairs = np.stack([order[part], order[part + distance]], axis=1)
                 yield pairs[(signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).sum(axis=1, dtype=np.uint8) >= enough]
         for start, size in zip(starts[sizes > SMALL].tolist(), sizes[sizes > SMALL].tolist(), strict=True):
-            yield from _crowd_pairs(np.sort(order[start : start + size]), signatures, enough, threshold * PERMUTATIONS, side)
+            yield from _crowd_pairs(np.sort(order[start : start + size]), signatures, enough, (1 + threshold) / 2 * PERMUTATIONS, side)
 
 
 def _crowd_pairs(members: I64, signatures: U32, enough: float, alike: float, side: I64 | None) -> Iterable[I64]:
     """Plausible pairs of a crowded bucket, without comparing all with all: leaders with everybody.
 
-    The first row leads; rows that are as alike as the threshold follow it and lead no more; then the next row leads, up to
-    LEADERS of them. So near-identical texts by the ten thousand cost one look each, and are still connected. With sides,
-    each side has leaders of its own, since only pairs across sides count.
+    The first row leads; rows that are nearly the same (``alike`` equal minima: halfway from the threshold to all) follow it and
+    lead no more; then the next row leads, up to LEADERS of them. So near-identical texts by the ten thousand cost one look each,
+    and are still connected. With sides, each side has leaders of its own, since only pairs across sides count.
     """
     for this in [None] if side is None else np.unique(side[members]).tolist():
         free = np.ones(len(members), bool) if side is None else side[members] == this

@@ -155,6 +155,28 @@ def test_a_crowd_is_connected_and_its_leak_found_without_comparing_all(monkeypat
     assert set(range(290, 300)) <= found
 
 
+def test_in_a_crowd_hardly_a_leak_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "SMALL", 8)
+    rng = random.Random(5)
+    base = [f"word{n}" for n in range(60)]
+    texts = []
+    for _ in range(400):  # of one template, some nearer to each other than to it
+        words = list(base)
+        for _ in range(rng.randint(3, 22)):
+            words[rng.randrange(60)] = f"other{rng.randrange(3000)}"
+        texts.append(" ".join(words))
+    sets = [word_set(text) for text in texts]
+    side = np.array([rng.random() < 0.2 for _ in texts], np.int64)
+    pairs = {(a, b) for a, b in itertools.combinations(range(len(texts)), 2) if jaccard(sets[a], sets[b]) >= 0.8}
+    leaking = {(a, b) for a, b in pairs if side[a] != side[b]}
+    found = {(a, b) for a, b, _ in near_pairs(features_of(texts, texts), texts.__getitem__, 0.8, side=side)}
+    assert len(leaking) > 50
+    assert found <= leaking
+    assert len(found) >= 0.95 * len(leaking)
+    groups = [len(set(components(len(texts), some).tolist())) for some in (pairs, near_pairs(features_of(texts, texts), texts.__getitem__, 0.8))]
+    assert groups[1] <= groups[0] + 2
+
+
 def test_keys_and_hashes() -> None:
     a, b, c, d, e = hash_texts(["One, two three", "one  TWO: three!", "two one three", "", "?!"])
     assert a == b
