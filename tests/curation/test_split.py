@@ -227,7 +227,9 @@ def test_every_row_read_is_kept_or_stands_in_the_funnel_and_the_log(tmp_path: Pa
 
 
 WORD = st.sampled_from([f"word{n}" for n in range(40)])
-TEXT = st.one_of(st.just(""), st.none(), st.sampled_from(["!!!", "\u2605", "one\x0ctwo", "&amp;#8217;"]), st.lists(WORD, min_size=1, max_size=12).map(" ".join))
+TEXT = st.one_of(
+    st.just(""), st.none(), st.sampled_from(["!!!", "\u2605", "one\x0ctwo", "&amp;#8217;"]), st.lists(WORD, min_size=1, max_size=12).map(" ".join)
+)
 GOOD = st.fixed_dictionaries({"title": TEXT, "content": TEXT}, optional={"uid": st.text(max_size=4)}).map(lambda row: json.dumps(row).encode())
 BAD = st.sampled_from([b"{", b"[]", b"null", b'{"title": 3}', b"\xff", b'{"title": "\\ud800"}', b'{"title": NaN}', b'{"title": "a", "title": "b"}'])
 RECIPE = st.lists(
