@@ -110,11 +110,11 @@ def asked(trainer: HostedTrainer, rows: int = 5) -> HostedTrainer:
     return trainer
 
 
-@pytest.mark.parametrize(("fault", "words"), [("403@chat*all", "HTTP 403"), ("", "must be deployed"), ("", "budget of 0.0100 dollars is reached")])
+@pytest.mark.parametrize(("fault", "words"), [("403@chat*all", "HTTP 403"), ("", "must be deployed"), ("", "budget of 0.0300 dollars is reached")])
 def test_what_stops_the_first_answers_leaves_the_training_done(
     make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str], fault: str, words: str
 ) -> None:
-    trainer = asked(make_trainer(**paid, budget=0.01 if "budget" in words else 5.0))
+    trainer = asked(make_trainer(**paid, budget=0.03 if "budget" in words else 5.0))
     assert train_or_report(trainer.run, trainer.contestant)["status"] == "done"
     trainer.provider = msgspec.structs.replace(trainer.provider, needs_deployment="deployed" in words)
     if fault:
