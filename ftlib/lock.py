@@ -145,7 +145,10 @@ def _evict(path: Path, holder: dict[str, Any], take_over: bool) -> None:
     if holder and here and _alive(holder):
         raise RunLocked(f"{path.parent} is in use by {who}; wait for it, or choose another folder with --out.")
     if holder and not here and not take_over:
-        raise RunLocked(f"{path.parent} is locked by {who}; if that machine is gone, run again with --take-over.")
+        raise RunLocked(
+            f"{path.parent} is locked by {who}; if that machine is gone, remove {path}, "
+            f"or take it over with `ftlib run PROFILE --out {path.parent} --take-over`."
+        )
     log.info("taking over %s from %s, which is gone", path.parent.name, who)
     with _alone(path.parent):
         if _holder(path) == holder:  # else another has taken it over in the meantime, and it is his now

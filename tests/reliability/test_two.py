@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ftlib.cli import main
 from ftlib.errors import FtlibError, RunLocked
 from ftlib.profile import load_profile
 from ftlib.runs import Run
@@ -69,6 +70,14 @@ def test_a_dead_machines_lock_is_taken_only_when_asked(tmp_path: Path) -> None:
         Run.create(run.path, load_profile("demo"))
     assert Run.create(run.path, load_profile("demo"), take_over=True).profile.name == "demo"
     assert leftovers(run.path) == []
+
+
+def test_who_may_take_it_over_is_told_a_way_that_every_command_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run.create(tmp_path / "run", load_profile("demo"))
+    held = run.path / ".lock"
+    held.write_text(json.dumps({"pid": 7, "machine": "colab-7/boot", "since": "2026-01-01 00:00:00", "token": "x"}))
+    assert main(["train", str(run.path / "profile.yaml"), "tiny-llama", "--out", str(run.path), "--quiet"]) == 2
+    assert f"remove {held}, or take it over with `ftlib run PROFILE --out {run.path} --take-over`" in capsys.readouterr().err
 
 
 @pytest.mark.reliability
