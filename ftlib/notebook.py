@@ -14,8 +14,9 @@ from typing import Any
 
 import ftlib
 from ftlib.chain import ensure
+from ftlib.configuration import nearest
 from ftlib.errors import ProfileError
-from ftlib.profile import load_profile, nearest
+from ftlib.profile import load_profile
 from ftlib.progress import RELAY
 from ftlib.runs import Run, versions
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftlib.configuration import read_yaml
 from ftlib.errors import DataError, FtlibError
-from ftlib.profile import Profile, read_yaml
+from ftlib.profile import Profile
 
 
 def preflight(profile: Profile) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ftlib import batch
-from ftlib.profile import Profile, convert, load_profile
+from ftlib.configuration import convert
+from ftlib.profile import Profile, load_profile
 from ftlib.runs import Run
 
 

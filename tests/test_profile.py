@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ftlib.configuration import builtin_names, convert
 from ftlib.errors import ProfileError
-from ftlib.profile import Profile, builtin_names, convert, dump_profile, load_profile
+from ftlib.profile import Profile, dump_profile, load_profile
 
 
 @pytest.mark.parametrize("name", builtin_names("profiles"))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftlib.catalogue.models import Model, Shape
+from ftlib.configuration import nearest
 from ftlib.errors import ProfileError
-from ftlib.profile import nearest
 
 GB = 10**9
 FOUR_BIT = 0.516  # bytes: 4 bits, an 8-bit constant for 64 weights, a 32-bit one for 256 constants

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from ftlib.configuration import convert, nearest
 from ftlib.errors import ProfileError
-from ftlib.profile import convert, nearest
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _TUNED_ID = re.compile(r"ft:.+|ftjob[-:].+")

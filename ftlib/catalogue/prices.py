@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from ftlib.configuration import Strict, builtin_names, convert, nearest, read_yaml
 from ftlib.errors import ProfileError
-from ftlib.profile import Strict, builtin_names, convert, nearest, read_yaml
 
 log = logging.getLogger("ftlib")
 Unit = Literal["training_token", "input_token", "cached_input_token", "output_token", "gpu_hour", "minimum_charge", "hosting_minute"]

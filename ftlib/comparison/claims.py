@@ -18,9 +18,9 @@ from ftlib.comparison.load import load_run
 from ftlib.comparison.markdown import grid, light, table
 from ftlib.comparison.table import Table, cell_text
 from ftlib.comparison.workbook.overview import summary_table
+from ftlib.configuration import nearest
 from ftlib.errors import DataError, FtlibError
 from ftlib.files import write_atomic
-from ftlib.profile import nearest
 from ftlib.runs import Run
 
 MARK = re.compile(r"(<!-- claims:([a-z_]+) -->\n)(.*?)(<!-- /claims -->)", re.S)

@@ -92,7 +92,7 @@ def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
     Rows that cost 0 (a free Colab, a machine of one's own) are what is paid, not what the hour is worth. The user's own file wins.
     """
     from ftlib.catalogue.prices import read_prices
-    from ftlib.profile import builtin_names
+    from ftlib.configuration import builtin_names
 
     if not kind:
         return Figure(None, "USD/h", na="the machine is not known"), ""

@@ -9,8 +9,8 @@ from ftlib.comparison.flexibility import probe
 from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import better_is_higher
 from ftlib.comparison.table import Cell, Column, Figure, Table
+from ftlib.configuration import nearest
 from ftlib.errors import ProfileError
-from ftlib.profile import nearest
 
 CRITERIA = {
     "precision": "primary metric",

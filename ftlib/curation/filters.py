@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ftlib.configuration import Strict
 from ftlib.curation.records import Record
-from ftlib.profile import Strict
 
 
 class Step(Strict):

@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from ftlib.configuration import Strict, convert, nearest, read_yaml
 from ftlib.curation.filters import FILTERS
 from ftlib.curation.filters import Step as Step
 from ftlib.errors import ProfileError
 from ftlib.files import hash_json
-from ftlib.profile import Strict, convert, nearest, read_yaml
 
 Where = Literal["title", "content", "either", "both"]
 Field = Literal["title", "content"]

@@ -18,10 +18,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ftlib.configuration import nearest
 from ftlib.curation.records import UNCOUNTED, Record
 from ftlib.errors import ProfileError
 from ftlib.files import write_atomic, write_json
-from ftlib.profile import nearest
 
 log = logging.getLogger("ftlib")
 LONGEST = 200_000  # characters that are counted at once

@@ -13,12 +13,12 @@ import numpy as np
 import rapidfuzz
 from numpy.typing import NDArray
 
+from ftlib.configuration import nearest
 from ftlib.errors import ProfileError
 from ftlib.evaluation import chrf, rouge
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.words import TOKENIZERS, content_words, unicode_words
 from ftlib.evaluation.words import signature as words_signature
-from ftlib.profile import nearest
 
 Floats = NDArray[np.float64]
 

@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 from ftlib.catalogue import find_model
+from ftlib.configuration import nearest
 from ftlib.errors import DataError, ProfileError
 from ftlib.evaluation.items import Item
 from ftlib.files import hash_json, read_jsonl
 from ftlib.formatting.shots import shots_of
 from ftlib.formatting.task import Prompt, Record, Task, load_task
-from ftlib.profile import Contestant, Evaluation, nearest
+from ftlib.profile import Contestant, Evaluation
 from ftlib.runs import Run
 from ftlib.training import Trainer
 

@@ -6,8 +6,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ftlib.configuration import nearest
 from ftlib.errors import ProfileError
-from ftlib.profile import nearest
 
 MB = 10**6
 GB = 10**9

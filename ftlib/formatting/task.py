@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from ftlib.configuration import Strict, convert, nearest, read_yaml
 from ftlib.errors import ProfileError
 from ftlib.files import hash_json
-from ftlib.profile import NAME, Strict, convert, nearest, read_yaml
+from ftlib.profile import NAME
 
 _FIELD = re.compile(r"\{(title|content)\}")
 _BRACES = re.compile(r"\{([A-Za-z_]\w*)\}")

@@ -10,9 +10,10 @@ from typing import Any
 
 from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.hardware import find_device
+from ftlib.configuration import builtin_names
 from ftlib.errors import DataError, ProfileError
 from ftlib.plan.text import estimate_text
-from ftlib.profile import builtin_names, check_whole_epochs, load_profile
+from ftlib.profile import check_whole_epochs, load_profile
 from ftlib.runs import Run
 
 __all__ = ["estimate", "estimate_run", "estimate_text"]

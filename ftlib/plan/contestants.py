@@ -8,12 +8,13 @@ from typing import Any
 
 from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.prices import UnknownPrice
+from ftlib.configuration import builtin_names
 from ftlib.errors import ProfileError
 from ftlib.formatting.tokens import ENCODING
 from ftlib.plan.answers import asked, borrowed, hosted_answers
 from ftlib.plan.money import NOTHING, Amount, Prices, unknown
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
-from ftlib.profile import Contestant, builtin_names
+from ftlib.profile import Contestant
 from ftlib.runs import Run
 from ftlib.training.hosted.provider import load_provider
 from ftlib.training.local.settings import settings_for

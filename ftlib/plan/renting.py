@@ -6,8 +6,8 @@ import statistics
 from typing import Any
 
 from ftlib.catalogue.prices import read_prices
+from ftlib.configuration import builtin_names
 from ftlib.plan.money import Amount
-from ftlib.profile import builtin_names
 
 HOUR = 3600
 

@@ -11,8 +11,8 @@ import yaml
 
 from ftlib.catalogue import find_model
 from ftlib.catalogue.prices import UnknownPrice, example, find_price, read_prices
+from ftlib.configuration import builtin_names
 from ftlib.errors import ProfileError
-from ftlib.profile import builtin_names
 
 GPT = "gpt-4o-mini-2024-07-18"
 

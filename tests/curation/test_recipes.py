@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ftlib.configuration import builtin_names
 from ftlib.curation import curate, funnel_text
 from ftlib.curation import recipe as r
 from ftlib.curation.figures import funnel_figure
@@ -19,7 +20,6 @@ from ftlib.curation.records import Record
 from ftlib.curation.rowsteps import row_step
 from ftlib.curation.tokens import counter
 from ftlib.errors import DataError, ProfileError
-from ftlib.profile import builtin_names
 from tests.curation.helpers import read, rows, write
 
 REAL = Path(os.environ.get("FTLIB_REAL_DATA", "/nowhere")) / "trn_head_nonempty_1000.jsonl"

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from ftlib.configuration import convert
 from ftlib.files import sha256_bytes, write_json, write_jsonl
 from ftlib.formatting.task import Prompt
-from ftlib.profile import Contestant, Profile, convert
+from ftlib.profile import Contestant, Profile
 from ftlib.runs import Run
 from ftlib.training.trainer import Answer, Likelihood
 

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from ftlib.configuration import convert
 from ftlib.errors import DataError, MissingExtra, ProfileError
 from ftlib.evaluation.items import Given, Item, match, read_answers, read_references
 from ftlib.preflight import preflight
-from ftlib.profile import Profile, convert
+from ftlib.profile import Profile
 
 
 def test_references_and_answers(tmp_path):

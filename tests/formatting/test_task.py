@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftlib.configuration import builtin_names
 from ftlib.errors import ProfileError
 from ftlib.formatting.rows import chat_row, instruction_row
 from ftlib.formatting.task import load_task
-from ftlib.profile import builtin_names
 
 RECORD = {"id": "7", "title": "Blue cup", "content": "A cup that is blue."}
 

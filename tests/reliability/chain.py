@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from ftlib import chain
+from ftlib.configuration import convert
 from ftlib.files import write_jsonl
 from ftlib.formatting.task import load_task
-from ftlib.profile import Contestant, Profile, convert
+from ftlib.profile import Contestant, Profile
 from ftlib.runs import Run
 
 TRIVIAL: dict[str, Any] = {"resamples": 500, "probes": []}

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ftlib.configuration import convert
 from ftlib.files import write_json, write_jsonl
-from ftlib.profile import Profile, convert
+from ftlib.profile import Profile
 from ftlib.runs import Run
 from ftlib.terminal import printable
 from tests.reliability import chain

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ftlib.configuration import Strict, builtin_names, convert, nearest, read_yaml
 from ftlib.errors import ProfileError
-from ftlib.profile import Strict, builtin_names, convert, nearest, read_yaml
 
 
 class Can(Strict):

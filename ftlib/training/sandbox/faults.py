@@ -6,8 +6,8 @@ import re
 import threading
 from dataclasses import dataclass
 
+from ftlib.configuration import nearest
 from ftlib.errors import ProfileError
-from ftlib.profile import nearest
 
 # name -> what happens. Those of a reply happen to one request unless `*N` or `*all` says otherwise.
 BEFORE = {

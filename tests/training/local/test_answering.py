@@ -133,8 +133,8 @@ def test_tuning_makes_the_expected_answers_likelier(loaded: Loaded) -> None:
 
 
 def test_a_batch_that_memory_is_too_small_for_is_halved(loaded: Loaded, tmp_path: Path) -> None:
+    from ftlib.configuration import convert
     from ftlib.profile import Profile as Shape
-    from ftlib.profile import convert
     from ftlib.runs import Run
     from ftlib.training.local.trainer import LocalTrainer
 

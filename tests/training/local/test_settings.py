@@ -6,8 +6,9 @@ import pytest
 
 from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.models import catalogue
+from ftlib.configuration import convert
 from ftlib.plan.training import on_machine
-from ftlib.profile import Contestant, convert
+from ftlib.profile import Contestant
 from ftlib.training.local.settings import TuneSettings, settings_for
 
 

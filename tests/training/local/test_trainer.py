@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from ftlib.catalogue import Model
+from ftlib.configuration import convert
 from ftlib.drive import pull, push
 from ftlib.errors import DataError, MissingExtra, ProfileError, Refused, TrainingFailed
 from ftlib.files import read_json, sha256_file, write_jsonl
 from ftlib.formatting.task import load_task
-from ftlib.profile import Profile, convert
+from ftlib.profile import Profile
 from ftlib.runs import Run, StepNeeded
 from ftlib.single import ask_one, export_one
 from ftlib.training import train_contestant, train_or_report
