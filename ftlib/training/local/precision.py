@@ -7,7 +7,8 @@ from typing import Any
 
 from ftlib.errors import Refused
 
-OVERFLOWS = ("gemma3", "gemma4")  # model types whose activations leave float16's range
+# model types whose activations leave float16's range; Unsloth holds them to 32 bits too (its model_lists.py, 2026.10.9)
+OVERFLOWS = ("embedding_gemma2", "gemma3", "gemma4", "glm4_moe", "gpt_oss", "qwen3_5", "qwen3_moe")
 
 
 @dataclass(frozen=True)

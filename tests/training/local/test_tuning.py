@@ -221,8 +221,8 @@ def test_unsloth_asked_for_and_absent_names_what_to_install(monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("capability", "model_type", "dtype"),
-    [((7, 5), "llama", "float16"), ((7, 5), "gemma3", "float32"), ((7, 5), "gemma3_text", "float32"), ((8, 0), "gemma3", "bfloat16"),
-     ((9, 0), "llama", "bfloat16")],
+    [((7, 5), "llama", "float16"), ((7, 5), "gemma3", "float32"), ((7, 5), "gemma3_text", "float32"), ((7, 5), "qwen3", "float16"),
+     ((7, 5), "qwen3_moe", "float32"), ((8, 0), "gemma3", "bfloat16"), ((9, 0), "llama", "bfloat16")],
 )  # fmt: skip
 def test_precision_goes_by_compute_capability_and_model(
     capability: tuple[int, int], model_type: str, dtype: str, monkeypatch: pytest.MonkeyPatch
