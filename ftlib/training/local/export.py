@@ -14,7 +14,9 @@ from ftlib.errors import DataError, MissingExtra, ProfileError, Refused, Trainin
 from ftlib.files import read_json, write_atomic
 from ftlib.training.local.card import card
 from ftlib.training.local.checkpoints import replace_folder
-from ftlib.training.local.hub import network_errors
+from ftlib.training.local.hub import explained, network_errors
+from ftlib.training.local.load import quiet_libraries, require_training_extra
+from ftlib.training.local.memory import GIB
 from ftlib.training.local.trainer import LocalTrainer
 
 DIRECT = ("f32", "f16", "bf16", "q8_0", "auto")  # what llama.cpp's converter writes itself; the others need its llama-quantize
@@ -24,7 +26,7 @@ def export(trainer: LocalTrainer, *, to: str, out: Path | None, quantisation: st
     """Write the tuned model in one form; returns {what, where, bytes}.
 
     Args:
-        to: ``adapter`` (with a model card), ``merged`` (16 bit; 32 bit where it was trained so), ``gguf`` or ``hub``.
+        to: ``adapter`` (with a model card), ``merged`` (in the base's own format: 16 bits of published models), ``gguf`` or ``hub``.
         out: where to; a folder in the contestant's unless given (for gguf a file).
         quantisation: of gguf, as llama.cpp names it (q8_0, q4_k_m ...).
         repo: of hub, ``owner/name``.
@@ -64,21 +66,41 @@ def write_adapter(trainer: LocalTrainer, adapter: Path, out: Path) -> Path:
 def write_merged(trainer: LocalTrainer, out: Path) -> Path:
     """Write the base with the adapter added into its weights, with tokenizer and card, loadable by transformers alone.
 
-    The base is loaded anew in 16 bits (32 on a CPU): an adapter added to 4-bit weights would be rounded with them.
+    The base is loaded anew from its own files, in their number format and this machine's memory: an adapter added to 4-bit weights
+    would be rounded with them. Where the files themselves hold 4 bits, they are unpacked first.
     """
-    from dataclasses import replace
+    require_training_extra()
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from ftlib.training.local.load import load
-
-    loaded = load(trainer.source, replace(trainer.tuning, quant=16), revision=trainer.revision, adapter=trainer.adapter())
-    merged = loaded.model.merge_and_unload()
+    source, adapter = str(trainer.source), str(trainer.adapter())
+    _require_memory(trainer)
+    quiet_libraries()
+    with explained(source, trainer.revision):
+        base = AutoModelForCausalLM.from_pretrained(source, revision=trainer.revision, dtype="auto", device_map="cpu", use_safetensors=True)
+    packed = bool(getattr(base, "is_loaded_in_4bit", False))
+    if packed:
+        base = base.dequantize()
+    merged: Any = PeftModel.from_pretrained(base, adapter)
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    merged.save_pretrained(str(temporary), safe_serialization=True)
-    loaded.template.tokenizer.save_pretrained(str(temporary))
+    merged.merge_and_unload().save_pretrained(str(temporary), save_original_format=not packed)  # transformers cannot write the packed names again
+    AutoTokenizer.from_pretrained(adapter).save_pretrained(str(temporary))
     write_atomic(temporary / "README.md", card(trainer.run, trainer.contestant, trainer.model, read_json(trainer.folder / "training.json")))
     replace_folder(temporary, out)
     return out
+
+
+def _require_memory(trainer: LocalTrainer) -> None:
+    """Raise Refused where this machine has no room for the model in 16 bits, as far as its size is known; the system would kill the process."""
+    import psutil
+
+    need, free = 2 * (trainer.model.parameters or 0), psutil.virtual_memory().available
+    if need > free:
+        raise Refused(
+            f"Merging takes {trainer.model.id} in 16 bits, {need / GIB:.1f} GiB, into this machine's memory, of which {free / GIB:.1f} GiB are free; "
+            "export --to adapter, and merge on a larger machine."
+        )
 
 
 def write_gguf(trainer: LocalTrainer, out: Path, quantisation: str) -> Path:
