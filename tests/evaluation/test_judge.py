@@ -195,6 +195,8 @@ def test_a_blind_sheet_comes_back_with_agreement(judged):
     run, go, _ = judged
     go(longer, pairs=30)
     assert "one.tuned" not in (run.path / "scores" / "blind_sheet.csv").read_text()
+    key = read_json(run.path / "scores" / "blind_key.json")["pairs"]
+    assert {pair["first"] for pair in key.values()} == {"a", "b"}  # neither system stands always first
     filled = fill(run, lambda row: "1" if len(row["first"]) > len(row["second"]) else "2")
     human = go(longer, pairs=30, human=filled)["human"]
     assert (human["n"], human["wins_a"], human["agreement"]["share"]) == (12, 12, 1.0)

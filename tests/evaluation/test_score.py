@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sacrebleu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from ftlib.errors import ProfileError
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.metrics import NAMES, measure
 from ftlib.evaluation.score import Settings, item_rows, score
+from ftlib.evaluation.statistics import holm
 
 ALL = [name for name in NAMES if name != "semantic"]
 TEXT = st.text(alphabet=st.sampled_from("ab cd éñ 中 1 2."), max_size=25)
@@ -72,6 +74,47 @@ def test_failed_items_are_counted_and_score_as_declared():
     assert half["metrics"]["rougeL"]["value"] == 60
     rows = list(item_rows(questions, {"s": four}, score(questions, {"s": four}, Settings(["rougeL"], resamples=50))))
     assert [row["failed"] for row in rows] == [False, True, False, False]
+
+
+def test_an_answer_with_an_error_has_failed_whatever_text_came_with_it():
+    """Of a stream that broke off nothing is scored: not its words, not its letters, not what it kept of the title."""
+    questions = [Item(str(i), "A lamp of oak", f"oak lamp {i}") for i in range(2)]
+    broken = [Given("0", "A lamp of oak", "stop"), Given("1", "A lamp of oak", "stop", error="connection lost")]
+    made = measure(questions, {"s": broken}, ALL, failed_score=7)
+    assert made["chrf"].values["s"].tolist() == pytest.approx([100, 0])
+    assert made["length_ratio"].values["s"].tolist() == [1, 0]
+    assert {name: metric.values["s"][1] for name, metric in made.items() if name not in ("chrf", "length_ratio")} == dict.fromkeys(
+        set(made) - {"chrf", "length_ratio"}, 7
+    )
+
+
+def test_chrf_of_a_scoring_is_sacrebleus_chrf2():
+    texts = [("the cat sat on a mat", "a cat is sitting on the mat"), ("", "nothing"), ("oak lamps", "an oak lamp")]
+    found = measure(items([r for _, r in texts]), {"s": answers([a for a, _ in texts])}, ["chrf"])["chrf"]
+    assert float(found.figure(found.statistics["s"].sum(0))) == pytest.approx(
+        sacrebleu.corpus_chrf([a for a, _ in texts], [[r for _, r in texts]]).score, abs=1e-9
+    )
+    assert found.values["s"] == pytest.approx([sacrebleu.sentence_chrf(a, [r]).score for a, r in texts], abs=1e-9)
+
+
+def test_holm_corrects_over_the_pairs_of_one_metric_and_over_those_of_one_flag():
+    """Three systems, three pairs: each p of a metric or flag is corrected for the other two of it, and for no other's."""
+    rng = np.random.default_rng(3)
+    questions = items([" ".join(rng.choice(list("abcdefgh"), 6)) + f" {i}" for i in range(40)])
+    three = {
+        name: answers(["" if rng.random() < share else " ".join(rng.choice(list("abcdefgh"), 6)) for _ in range(40)])
+        for name, share in (("x", 0.1), ("y", 0.4), ("z", 0.6))
+    }
+    found = score(questions, three, Settings(ALL, resamples=400)).summary
+    families: dict[tuple[str, str], list[dict]] = {}
+    for kind, key in (("pairs", "metric"), ("mcnemar", "flag")):
+        for row in found[kind]:
+            families.setdefault((kind, row[key]), []).append(row)
+    assert ("mcnemar", "empty") in families
+    assert any(row["p_holm"] > row["p"] for row in found["pairs"])
+    for family in families.values():
+        assert [row["p_holm"] for row in family] == pytest.approx(holm([row["p"] for row in family]))
+        assert len(family) == 3
 
 
 def test_item_means_are_the_systems_figure_and_totals_make_a_corpus_figure():
