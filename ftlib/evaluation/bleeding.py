@@ -16,11 +16,11 @@ SMOOTHING = 0.02  # what a word counts that was never seen
 def blurbs(answers: Sequence[str | None], questions: Sequence[str], training: Iterable[str]) -> list[bool]:
     """Which answers to questions outside the domain read like the training texts.
 
-    An answer of at least eight words counts where its words, but for those of its own question, are likelier in the training
+    An answer of at least eight different words counts where they, but for those of its own question, are likelier in the training
     texts than in ordinary answers and plain prose (``ftlib/probes``): the mean of their log-likelihood ratios is above 0, as
     in a naive Bayes classifier. The training texts are read once and not held.
     """
-    said = [unicode_words(answer or "") for answer in answers]
+    said = [dict.fromkeys(unicode_words(answer or "")) for answer in answers]  # a loop says a word once
     own = [[word for word in words if word not in asked] for words, asked in zip(said, map(set, map(unicode_words, questions)), strict=True)]
     wanted = set().union(*own)
     learned, size = _count(training, wanted)

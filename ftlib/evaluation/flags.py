@@ -35,10 +35,10 @@ LIMITS = {
 }
 KINDS = {
     "empty": "nothing, or white space alone; an item that failed counts as empty",
-    "too_short": "fewer than five words, and than the reference",
+    "too_short": "fewer than five words, and fewer than the reference has",
     "cut": "stopped by the token limit, in mid-sentence",
     "looping": "a quarter of its 4-grams of words are repeats, or it shrinks 3.5 times under zlib",
-    "echo": "four fifths of its words, in order, are the prompt's, and the reference's are not",
+    "echo": "four fifths of its words, in order, are the prompt's, unless the reference's are too",
     "memorised": "twenty words in a row stand in the training file",
     "same_answer": "word for word the answer to another title",
     "common_opening": "opens with the four words that this system opens most often with (three items and 5 % at least)",

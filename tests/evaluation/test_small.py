@@ -152,6 +152,7 @@ def test_bleeding_needs_the_training_texts_own_words():
     assert blurbs(answers, ["?"] * 4, training) == [True, False, False, False]
     assert blurbs(answers[:1], ["copy: a sweeping account of life in the old town"], training) == [False]
     assert blurbs(answers, ["?"] * 4, []) == [False] * 4
+    assert blurbs(["a foreword by a foreword by a foreword by a foreword"], ["?"], training) == [False]  # three words, whatever their number
 
 
 def beginnings(texts: list[str]) -> tuple[list[str], list[str]]:
