@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -217,7 +219,10 @@ def _collect_findings(run: Run, report: Report) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does (also one started in the background): cleanly, with no kernel left behind."""
+    """SIGTERM ends a run as Ctrl-C does (also one started in the background): cleanly, with no kernel left behind.
+
+    A signal that comes while Python is in a destructor or a weak reference's callback can raise nothing; it is sent once more.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -225,9 +230,17 @@ def _terminable() -> Iterator[None]:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    def swallowed(lost: Any) -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        else:
+            hook(lost)
+
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    hook, sys.unraisablehook = sys.unraisablehook, swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,27 @@ def test_the_plan_names_a_provider_whose_key_is_missing(tmp_path: Path, monkeypa
     contestant = {"name": "gpt", "trainer": "hosted", "provider": "openai", "model": "gpt-4.1-mini"}
     plan = batch.plan_text(Run.create(tmp_path / "run", convert({"name": "p", "contestants": [contestant]}, Profile, "p")))
     assert "no key yet: There is no key for openai: set OPENAI_API_KEY" in plan
+
+
+DESTRUCTOR = """
+import os, signal, time
+from ftlib.batch import _terminable
+
+class Leaves:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+try:
+    with _terminable():
+        Leaves()
+        time.sleep(20)
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def test_a_signal_that_a_destructor_swallows_still_ends_the_run() -> None:
+    begun = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", DESTRUCTOR], capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.stdout, ended.stderr) == ("ended\n", "")
+    assert time.monotonic() - begun < 20
