@@ -191,6 +191,8 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
     parts = summary["flexibility"].items()
     missing = dict.fromkeys(f"{name.removesuffix('.value')}: {why}" for _, part in parts for name, why in part["na"].items())
     note = f"n/a: {'; '.join(missing)}. " if missing else ""
+    asked = {name: found["n"] for _, part in parts for name, found in part.items() if isinstance(found, dict) and found.get("n")}
+    note += f"Questions: {', '.join(f'{name} {count}' for name, count in asked.items())}. " if asked else ""
     note += failed_items(summary["flexibility"], summary["settings"]["failed_score"])
     head = (
         "system",

@@ -48,6 +48,7 @@ def test_tables_say_what_is_missing_and_why(scored):
     assert marked["common_opening"] == [False, True, False, False, False]  # its base says "I think it is" to all twelve
     assert not any(marked["empty"])
     assert ", base alone " in repr(showing.flexibility(summary))
+    assert "Questions: retention 4, forgetting 4, wording 4, bleeding 4." in showing.flexibility(summary).note
     assert "by construction" in repr(showing.flags(summary))
     assert "“i think it is” (12)" in showing.flags(summary).note  # the opening itself
     assert "tok:unicode" in showing.signatures(summary)._repr_html_()
