@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ftlib.evaluation.flags import KINDS, LIMITS, find_flags, own_flags, repeated_answers
+from ftlib.evaluation.flags import KINDS, LIMITS, echo, find_flags, looping, own_flags, repeated_answers
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.memorised import memorised
 
@@ -150,6 +150,29 @@ def test_memorised_is_twenty_words_in_a_row():
     run = [f"w{i}" for i in range(size)]
     rows = find([" ".join(["x", *run, "y"]), " ".join([*run[:-1], "z"])], ["unrelated text", " ".join(["a", *run, "b"])])
     assert ["memorised" in row for row in rows] == [True, False]
+
+
+def test_a_loop_begins_at_a_quarter_of_repeated_4grams_and_at_a_zlib_ratio_of_three_and_a_half():
+    words = [f"w{i}" for i in range(20)]
+    assert not looping(words + words[:9], "")  # 6 of 26 are repeats
+    assert looping(words + words[:10], "")  # 7 of 27
+    rng = random.Random(4)
+    drawn = {n: "".join(rng.choices("abcdefgh"[:n], k=3000)) for n in (4, 3)}  # they shrink 3.0 and 3.6 times
+    assert [looping([], text) for text in drawn.values()] == [False, True]
+    assert not looping([], "a" * 199)
+
+
+def test_an_echo_begins_at_four_fifths():
+    prompt = [f"p{i}" for i in range(10)]
+    assert echo([*prompt[:8], "x", "y"], prompt)
+    assert not echo([*prompt[:7], "x", "y", "z"], prompt)
+    assert not echo(prompt[::-1], prompt)  # in the prompt's order
+
+
+@pytest.mark.parametrize(("items", "common"), [(60, True), (61, False)])
+def test_an_opening_is_common_from_one_answer_in_twenty_on(items, common):
+    texts = ["This is a product", "This is a product indeed", "this is a PRODUCT"] + [f"number {i} opens its own way" for i in range(items - 3)]
+    assert ["common_opening" in row for row in find(texts)] == [common] * 3 + [False] * (items - 3)
 
 
 def test_every_kind_is_explained():

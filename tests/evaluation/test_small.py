@@ -19,9 +19,9 @@ from ftlib.errors import Refused
 from ftlib.evaluation.bleeding import blurbs
 from ftlib.evaluation.checks import CHECKS, passes
 from ftlib.evaluation.costs import quantile
-from ftlib.evaluation.flexibility import against_base, mean
+from ftlib.evaluation.flexibility import against_base, mean, wording
 from ftlib.evaluation.likelihood import bits_per_byte
-from ftlib.evaluation.questions import probe, probe_rows
+from ftlib.evaluation.questions import ask_task, probe, probe_rows
 from ftlib.evaluation.recorded import training_texts
 from ftlib.evaluation.seeds import spread
 from ftlib.evaluation.semantic import embed, semantic
@@ -186,6 +186,16 @@ def test_what_tuning_lost_is_tested_exactly_against_the_base():
     assert tuned["bleeding"]["against_base"] == {"only_base": 0, "only_tuned": 0, "p": 1}
     assert tuned["forgetting"]["change"] == 0.5
     assert "against_base" not in found["m.base"]["retention"]
+
+
+def test_wordings_are_averaged_and_the_worst_named():
+    task = load_task("describe")
+    rows = [{"id": str(i), "title": f"lamp {i}", "content": "x"} for i in range(2)]
+    asked = [question for name in ("brief", "terse", "portuguese") for question in ask_task(task, rows, wording=name)]
+    found = wording(asked, [10, 30, 0, 10, 50, 50], {"0": 40.0, "1": 20.0, "2": 99.0})
+    assert found["by_wording"] == {"brief": 20, "terse": 5, "portuguese": 50}
+    assert (found["mean"], found["worst"], found["worst_wording"], found["spread"]) == (25, 5, "terse", 45)
+    assert (found["original"], found["n"]) == (30, 2)  # of the same rows
 
 
 def test_near_equal_titles_of_a_held_out_slice_are_drawn_whole(make_run):
