@@ -64,6 +64,13 @@ def from_events(events: Iterable[Json]) -> list[Json]:
     return [points[step] for step in sorted(points)]
 
 
+def from_checkpoints(checkpoints: Iterable[Json]) -> list[Json]:
+    """The loss curve as a job's checkpoints tell it, a point each: all that Nebius says of losses."""
+    rows = [(row.get("step_number"), row.get("metrics")) for row in checkpoints]
+    points = from_events({"data": {**metrics, "step": step}} for step, metrics in rows if isinstance(metrics, dict))
+    return [point for point in points if point["train"] is not None or point["valid"] is not None]
+
+
 def progress_of(events: Iterable[Json]) -> tuple[int, int] | None:
     """The furthest step that the events name, and how many there will be; None where they name none."""
     best: tuple[int, int] | None = None

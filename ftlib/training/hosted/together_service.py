@@ -22,18 +22,22 @@ from ftlib.training.hosted.openai_service import OpenAIService
 from ftlib.training.hosted.provider import Provider
 from ftlib.training.hosted.service import Json, redacted
 
+BEFORE = ("/fine-tunes/models/limits", "/fine-tunes/estimate-price")  # what the client asks before it creates a job
+NANO = 1e9  # parts of a dollar that its prices are in
 METRICS = "/metrics"  # after a job's id: stands for a result file
 
 
 class TogetherService(OpenAIService):
-    """See ``ftlib.training.hosted.service.Service``. Raises MissingExtra without the together library."""
+    """See ``ftlib.training.hosted.service.Service``. Raises MissingExtra without the together library, or with one that is too old."""
 
     def __init__(self, provider: Provider, key: Key) -> None:
         super().__init__(provider, key)
         try:
             import together
         except ImportError:
-            raise MissingExtra("Tuning at Together needs its own client: pip install 'together>=2'.") from None
+            raise MissingExtra("Tuning at Together needs its own client: pip install 'together>=3.1'.") from None
+        if tuple(map(int, together.__version__.split(".")[:2])) < (3, 1):  # those before ask for other addresses
+            raise MissingExtra(f"Tuning at Together needs a newer client than {together.__version__}: pip install 'together>=3.1'.")
         self._evaluations = provider.evaluations
         parts = urlsplit(provider.address or "")
         self._together: Any = together.AsyncTogether(
@@ -41,11 +45,18 @@ class TogetherService(OpenAIService):
         )
 
     async def _plain(self, call: Awaitable[Any]) -> Json:
-        """A typed reply as plain JSON, its fields named as the wire names them."""
+        """A typed reply as plain JSON, its fields named as the wire names them.
+
+        Before it creates a job, the client asks for limits and a price; where one of these is lost, nothing was sent to be created.
+        """
         try:
             made = await call
         except Exception as error:
-            raise redacted(error, self._key) from None
+            failure = redacted(error, self._key)
+            url = getattr(getattr(error, "request", None), "url", None)
+            if url is not None and url.path.endswith(BEFORE) and failure.kind in ("lost", "server", "malformed"):
+                failure.kind = "unsent"
+            raise failure from None
         if not hasattr(made, "model_dump"):
             raise Failure("malformed", "the reply is not JSON")
         return dict(made.model_dump(mode="json", by_alias=True))
@@ -129,6 +140,7 @@ def job_of(job: Json) -> Json:
     return {
         "id": job.get("id"), "status": job.get("status"), "model": job.get("model"), "fine_tuned_model": tuned if done else None,
         "user_provided_suffix": tuned, "training_file": job.get("training_file"), "trained_tokens": job.get("token_count") if done else None,
+        "billed_usd": job["total_price"] / NANO if done and isinstance(job.get("total_price"), int) else None,
         "created_at": seconds(job.get("created_at")), "finished_at": seconds(job.get("updated_at")) if done else None,
         "hyperparameters": {"n_epochs": job["n_epochs"]} if job.get("n_epochs") else None, "metadata": None,
         "result_files": [f"{job.get('id')}{METRICS}"] if done else [],

@@ -23,7 +23,7 @@ from ftlib.training.hosted.creation import Intent
 from ftlib.training.hosted.keys import Key, find_key
 from ftlib.training.hosted.ledger import Ledger, Reservation
 from ftlib.training.hosted.link import Link
-from ftlib.training.hosted.metrics import from_events, parse_metrics
+from ftlib.training.hosted.metrics import from_checkpoints, from_events, parse_metrics
 from ftlib.training.hosted.pace import Pace
 from ftlib.training.hosted.provider import Provider, load_provider
 from ftlib.training.hosted.rates import Rates, chat_rates, training_rate
@@ -270,16 +270,17 @@ class HostedTrainer:
         return record
 
     def _settle(self, reservation: Reservation | None, record: Json) -> float | None:
-        """Put what was billed into the ledger; None where the provider does not say how many tokens it trained."""
-        trained = record.get("trained_tokens")
+        """Put what was billed into the ledger; None where the provider says neither that nor how many tokens it trained."""
+        trained, usd = record.get("trained_tokens") or 0, float(record.get("billed_usd") or 0.0)
         if reservation is None:
             return 0.0
-        if not trained:
+        if not usd and not trained:
             return None
-        rate, _, least = training_rate(self.provider, self.base_model, self.run.profile.prices)
-        usd = max(least, trained * rate)
+        if not usd:
+            rate, _, least = training_rate(self.provider, self.base_model, self.run.profile.prices)
+            usd = max(least, trained * rate)
         reservation.settle(usd, tokens=trained)
-        return float(usd)
+        return usd
 
     def _settle_failed(self, reservation: Reservation | None, intent: Intent, record: Json) -> None:
         """Of a job that is over without a model, put what it was billed into the ledger, or nothing where its file was turned down.
@@ -295,7 +296,7 @@ class HostedTrainer:
             self.ledger.release(f"train {intent.key}", "its file was turned down")
 
     def _curve(self, link: Link, record: JobFile) -> list[Json]:
-        """The loss curve: from the result file, else from the events. The job has succeeded; a file that cannot be had changes nothing."""
+        """The loss curve: from the result file, else from events or checkpoints. The job has succeeded; a file that cannot be had changes nothing."""
         results = record.content.get("result_files") or []
         for file_id in results if isinstance(results, list) else []:
             name = str(file_id)
@@ -306,7 +307,7 @@ class HostedTrainer:
                 continue
             if points:
                 return points
-        return from_events(record.content["events"])
+        return from_events(record.content["events"]) or from_checkpoints(record.content.get("checkpoints") or [])
 
     # -- answering -----------------------------------------------------------------------------------------------
     def ask(self, prompts: Sequence[Prompt], *, tuned: bool) -> Iterator[tuple[int, Answer]]:

@@ -23,8 +23,11 @@ from ftlib.training.hosted.service import Json
 log = logging.getLogger("ftlib")
 OVER = ("succeeded", "failed", "cancelled")
 WAITING = ("validating_files", "queued", "paused", "unknown")
-TOLD = ("model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "result_files", "hyperparameters", "error", "estimated_finish")
-NUMBERS = ("created_at", "finished_at", "estimated_finish", "trained_tokens")  # or not believed
+TOLD = (
+    "model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "billed_usd", "result_files", "hyperparameters", "error",
+    "estimated_finish",
+)  # fmt: skip
+NUMBERS = ("created_at", "finished_at", "estimated_finish", "trained_tokens", "billed_usd")  # or not believed
 ROW_SHOWN = 100  # letters of a row's question; its end, where the title stands
 SILENCE_S = 300.0  # of a job that waits, before a line says that it still does; then twice as long, up to an hour
 PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
@@ -226,7 +229,7 @@ def _note_checkpoints(link: Link, record: JobFile) -> None:
     except (Refused, ServiceDown) as error:
         log.warning("the job's checkpoints are not known: %s", error)
         return
-    kept = ("fine_tuned_model_checkpoint", "step_number", "metrics")
+    kept = ("id", "fine_tuned_model_checkpoint", "step_number", "metrics")
     rows = found if isinstance(found, list) else []
     record.content["checkpoints"] = [{name: row.get(name) for name in kept} for row in rows if isinstance(row, dict)]
     record.save()

@@ -46,6 +46,7 @@ def test_nebius_takes_flat_hyperparameters() -> None:
     assert made["hyperparameters"] == {"n_epochs": 2, "learning_rate_multiplier": 0.5, "lora": True, "packing": False}
     assert "method" not in made
     assert not load_provider("nebius").can.file_status
+    assert not load_provider("nebius").can.models
 
 
 def test_a_provider_of_ones_own_is_a_few_lines() -> None:
@@ -143,7 +144,18 @@ def test_together_without_its_client_says_what_to_install(monkeypatch: pytest.Mo
     from ftlib.training.hosted.keys import Key
 
     monkeypatch.setitem(sys.modules, "together", None)
-    with pytest.raises(MissingExtra, match="pip install 'together>=2'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'together>=3\.1'"):
+        connect(load_provider("together"), Key(KEY))
+
+
+def test_a_client_of_together_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+    from types import SimpleNamespace
+
+    from ftlib.training.hosted.keys import Key
+
+    monkeypatch.setitem(sys.modules, "together", SimpleNamespace(__version__="2.42.0"))
+    with pytest.raises(MissingExtra, match=r"newer client than 2\.42\.0: pip install 'together>=3\.1'"):
         connect(load_provider("together"), Key(KEY))
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,8 @@ class Together(BaseHTTPRequestHandler):
         elif path.endswith("/checkpoints"):
             self.send({"data": [{"checkpoint_type": "Final (2)", "created_at": "2026-11-01T11:00:00Z", "path": "s3://x", "step": 2}]})
         elif path == "/v1/fine-tunes/models/limits":
+            if self.lost("limits"):
+                return
             lora = {"max_batch_size": 8, "max_batch_size_dpo": 8, "min_batch_size": 1, "max_rank": 64, "target_modules": ["k"], "default_rank": 8}
             self.send(
                 {
@@ -95,6 +98,8 @@ class Together(BaseHTTPRequestHandler):
         elif self.path.endswith("/preprocess"):
             self.send(self.files[self.path.split("/")[3]])
         elif self.path.endswith("/estimate-price"):
+            if self.lost("price"):
+                return
             self.send(
                 {
                     "estimated_total_price": 1,
@@ -116,14 +121,20 @@ class Together(BaseHTTPRequestHandler):
                 "n_epochs": 2,
                 "model_output_name": f"me/m-{body['suffix']}",
                 "token_count": 4000,
+                "total_price": 4_200_000_000,
                 "created_at": "2026-11-01T10:00:00Z",
                 "updated_at": "2026-11-01T11:00:00Z",
             }
-            if "jobs" in self.lose_reply_to:
-                self.lose_reply_to.remove("jobs")
-                self.close_connection = True
-                return
-            self.send(self.jobs[new])
+            if not self.lost("jobs"):
+                self.send(self.jobs[new])
+
+    def lost(self, what: str) -> bool:
+        """Whether this reply is to be lost: the connection is closed in its place."""
+        if what not in self.lose_reply_to:
+            return False
+        self.lose_reply_to.remove(what)
+        self.close_connection = True
+        return True
 
 
 @pytest.fixture
@@ -141,7 +152,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.server_close()
 
 
-@pytest.mark.parametrize("lost", [[], ["jobs"]])
+@pytest.mark.parametrize("lost", [[], ["jobs"], ["limits"], ["price", "limits"]])
 def test_a_job_is_trained_once(service: Any, make_run: MakeRun, make_trainer: MakeTrainer, lost: list[str]) -> None:
     service.lose_reply_to[:] = lost
     quick = {"base_url": service.url, "poll_s": 0.02, "lookup_grace_s": 0.2, "attempt_s": 5.0, "free": True}
@@ -159,6 +170,17 @@ def test_a_job_is_trained_once(service: Any, make_run: MakeRun, make_trainer: Ma
     with pytest.raises(Refused, match=r"deploy it at .*served: \{h: NAME"):
         list(trainer.ask(prompts(1), tuned=True))
     assert [file["filename"].rpartition("-")[2] for file in service.files.values()] == ["train.jsonl", "valid.jsonl"]
+
+
+def test_the_bill_is_togethers_own(service: Any, make_run: MakeRun, make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    row = "- {provider: together, model: tiny-hosted, unit: training_token, usd: 1, per: 1000, date: 2026-11-01, source: t}"
+    (tmp_path / "prices.yaml").write_text(row)
+    quick = {"base_url": service.url, "poll_s": 0.02, "lookup_grace_s": 0.2, "attempt_s": 5.0}
+    trainer = make_trainer(make_run(provider="together", providers={"together": quick}, budget=50.0, prices=str(tmp_path / "prices.yaml")))
+    trainer.train()
+    report = read_json(trainer.run.folder("h") / "training.json")
+    assert (report["money_usd"], report["how"]["money_usd"]) == (pytest.approx(4.2), "billed")
+    assert trainer.ledger.spent_usd == pytest.approx(4.2)
 
 
 def test_a_job_in_openais_words() -> None:

@@ -372,6 +372,19 @@ def test_failures_are_typed_for_the_chain() -> None:
     assert issubclass(Unclear, TrainingFailed)
 
 
+def test_the_loss_curve_of_checkpoints(make_trainer: MakeTrainer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at Nebius: no result file, no losses in the events."""
+    losses = {"step": 2, "train_loss": 0.7, "train_mean_token_accuracy": 0.6, "valid_loss": 0.8, "full_valid_loss": None}
+    told = [{"id": "c2", "step_number": 2, "metrics": losses}, {"id": "c1", "step_number": 1, "metrics": {"train_loss": 0.9}}, {"id": "c0"}]
+    monkeypatch.setattr(sandbox.api, "_page", lambda things, query: {"data": told, "has_more": False})
+    trainer = make_trainer(quick={"can": {"events": False}})
+    monkeypatch.setattr("ftlib.training.hosted.trainer.parse_metrics", lambda raw: [])
+    trainer.train()
+    curve = read_json(trainer.run.folder("h") / "training.json")["loss"]
+    assert [(point["step"], point["train"], point["valid"]) for point in curve] == [(1, 0.9, None), (2, 0.7, 0.8)]
+    assert [kept["id"] for kept in read_json(trainer.run.folder("h") / "job.json")["checkpoints"]] == ["c2", "c1", "c0"]
+
+
 @pytest.mark.parametrize("fault", ["403", "500", "model-gone", "html"])
 def test_a_result_file_that_cannot_be_had_does_not_spoil_a_job_that_was_paid(
     make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
