@@ -57,10 +57,15 @@ def redacted(error: BaseException, key: Key) -> Failure:
     return failure
 
 
-def connect(provider: Provider, key: Key) -> Service:
-    """The service of a provider. Raises MissingExtra where its client is not installed, Refused without an address."""
+def reachable(provider: Provider) -> None:
+    """Raises Refused where nothing says at which address a provider is."""
     if not provider.address:
         raise Refused(f"The address of {provider.name} is not known: set {provider.base_url_env} to it.")
+
+
+def connect(provider: Provider, key: Key) -> Service:
+    """The service of a provider. Raises MissingExtra where its client is not installed, Refused without an address."""
+    reachable(provider)
     if provider.client == "together":
         from ftlib.training.hosted.together_service import TogetherService
 

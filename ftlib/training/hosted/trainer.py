@@ -27,7 +27,7 @@ from ftlib.training.hosted.metrics import from_checkpoints, from_events, parse_m
 from ftlib.training.hosted.pace import Pace
 from ftlib.training.hosted.provider import Provider, load_provider
 from ftlib.training.hosted.rates import Rates, chat_rates, training_rate
-from ftlib.training.hosted.service import Service, connect
+from ftlib.training.hosted.service import Service, connect, reachable
 from ftlib.training.hosted.starting import job_request, start
 from ftlib.training.hosted.watching import JobFile, watch
 from ftlib.training.hosted.wire import Wire
@@ -36,6 +36,7 @@ from ftlib.training.trainer import Answer
 log = logging.getLogger("ftlib")
 Json = dict[str, Any]
 LOADS_S = 900.0
+SANDBOX = "the sandbox, started for this run"
 
 
 class HostedTrainer:
@@ -123,7 +124,7 @@ class HostedTrainer:
             for path in self._files().values()
         ]
         return {
-            "address": self.provider.address or "the sandbox, started for this run",
+            "address": self.provider.address or (SANDBOX if self.provider.name == "sandbox" else f"the address in {self.provider.base_url_env}"),
             "sends": [*files, {"to": "fine_tuning/jobs", **request}],
             "estimate": estimate,
             "refused": self._objection(estimate["worst_usd"]),
@@ -231,6 +232,9 @@ class HostedTrainer:
             return None
         try:
             self._check(files)
+            if self.provider.name != "sandbox":
+                reachable(self.provider)
+                find_key(self.provider, self._given_key)
         except Refused as error:
             return str(error)
         if self.provider.free or worst_usd <= left or self.ledger.holds(f"train {intent.key}"):

@@ -165,6 +165,12 @@ def test_the_preview_tells_what_stands_against_it(
     assert "nothing would be sent" not in told(make_trainer(**paid, budget=5.0, folder="good"))
     assert "as things stand nothing would be sent: Training tiny-hosted at paid costs money" in told(make_trainer(**paid, folder="none"))
     assert "of the budget are left; raise budget_usd" in told(make_trainer(**paid, budget=1e-6, folder="small"))
+    keyless = {**paid, "providers": {"paid": {**paid["providers"]["paid"], "key_env": ["NO_SUCH_KEY"]}}}
+    assert "nothing would be sent: There is no key for paid: set NO_SUCH_KEY" in told(make_trainer(**keyless, budget=5.0, folder="keyless"))
+    nowhere = {**paid, "providers": {"paid": {**paid["providers"]["paid"], "base_url": None, "base_url_env": "NO_SUCH_ADDRESS"}}}
+    said = told(make_trainer(**nowhere, budget=5.0, folder="nowhere"))
+    assert "to the address in NO_SUCH_ADDRESS (paid)" in said
+    assert "nothing would be sent: The address of paid is not known: set NO_SUCH_ADDRESS" in said
     bad = make_trainer(**paid, budget=5.0, folder="bad")
     with (bad.run.folder("h") / "train.jsonl").open("a") as file:
         file.write('{"messages": []}\n')
