@@ -312,6 +312,8 @@ def versions() -> dict[str, str]:
         "papermill",
         "sacrebleu",
         "rapidfuzz",
+        "regex",
+        "nltk",
         "xlsxwriter",
         "jinja2",
     )

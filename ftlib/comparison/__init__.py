@@ -21,7 +21,7 @@ def compare_run(run: Run, weights: str | None = None) -> None:
     from ftlib.comparison.load import sources
 
     files = [run.path / "comparison.xlsx", run.path / "report.html", run.path / "report.md", run.path / "charts"]
-    drawn_with = {name: version for name, version in versions().items() if name in ("matplotlib", "xlsxwriter", "jinja2")}
+    drawn_with = {name: version for name, version in versions().items() if name in ("matplotlib", "xlsxwriter", "jinja2", "numpy")}
     settings = {"version": VERSION, "weights": weights, "versions": drawn_with}
     with run.step("compare", inputs=sources(run), settings=settings, outputs=files) as step:
         if step.needed:

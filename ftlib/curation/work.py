@@ -201,7 +201,7 @@ def curate_run(run: Run) -> None:
         "asked": asked,
         "limit": data.limit,
         "max_bad_share": data.max_bad_share,
-        "versions": {name: version for name, version in versions().items() if name in ("numpy", "tiktoken")},
+        "versions": {name: version for name, version in versions().items() if name in ("numpy", "tiktoken", "gigatoken")},
     }
     outputs = [run.curated / name for name in FILES]
     outputs += [run.curated / "transfer.jsonl"] if data.held_out else []

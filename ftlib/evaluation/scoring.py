@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from ftlib.evaluation.questions import ask_task, records, task_of
 from ftlib.evaluation.recorded import training_texts
 from ftlib.evaluation.seen import seen_figures
 from ftlib.files import read_json, read_jsonl, sha256_file, write_json, write_jsonl
-from ftlib.profile import Judge
-from ftlib.runs import Run, StepNeeded
+from ftlib.profile import Evaluation, Judge
+from ftlib.runs import Run, StepNeeded, versions
 
 VERSION = 5  # of the scoring: raised when a figure changes its meaning
 
@@ -42,19 +41,24 @@ def score_run(run: Run, *, judge: bool = True) -> dict[str, Any]:
     inputs |= {f"train:{folder.name}": folder / "train.jsonl" for folder in training_folders(run)}
     inputs |= {f"training:{name}": str(status["status"]) + str(status.get("reason")) for name, status in statuses.items()}
     inputs |= {name: path if (path := scores / f"{name}.json").exists() else None for name in ("judge", "human")}
-    versions = {name: metadata.version(name) for name in ("sacrebleu", "rapidfuzz", "numpy")}
     evaluation = msgspec.to_builtins(run.profile.evaluation)
     settings = {
         "version": VERSION,
         "evaluation": {k: v for k, v in evaluation.items() if k != "judge"},
         "seed": run.profile.seed,
         "task": task_of(run).hash,
-        "versions": versions,
+        "versions": {name: version for name, version in versions().items() if name in _libraries(run.profile.evaluation)},
     }
     with run.step("score", inputs=inputs, settings=settings, outputs=[summary, items]) as step:
         if step.needed:
             _score(run, statuses, {name: read_json(path) for name, path in refusals.items()}, summary, items)
     return dict(read_json(summary))
+
+
+def _libraries(evaluation: Evaluation) -> list[str]:
+    """What figures are computed with."""
+    stems = any(metric.endswith("_stem") for metric in evaluation.metrics)
+    return ["numpy", "rapidfuzz", "regex", "sacrebleu", *(["nltk"] if stems else []), *(["torch", "transformers"] if evaluation.embedding else [])]
 
 
 def _judge(run: Run, judge: Judge) -> None:

@@ -15,7 +15,7 @@ from ftlib.files import read_json, write_json
 from ftlib.formatting.destinations import Destination, as_chat, find_destination, for_provider
 from ftlib.formatting.task import Task, load_task
 from ftlib.profile import Contestant
-from ftlib.runs import Run
+from ftlib.runs import Run, versions
 
 __all__ = ["Task", "destination_of", "format_folder", "format_run", "format_text", "load_task"]
 Tokens = Callable[[Any], int | None]  # of a row, by the model's own tokenizer; None where it is not at hand
@@ -47,7 +47,13 @@ def format_contestant(run: Run, contestant: Contestant) -> dict[str, Any]:
     with run.step(
         f"format:{contestant.name}",
         inputs={name: path for name, path in inputs.items() if path.exists()},
-        settings={"task": msgspec.to_builtins(task), "destination": destination.__dict__, "model": msgspec.to_builtins(model), "truncate": cut},
+        settings={
+            "task": msgspec.to_builtins(task),
+            "destination": destination.__dict__,
+            "model": msgspec.to_builtins(model),
+            "truncate": cut,
+            "versions": {name: version for name, version in versions().items() if name in ("tiktoken", "gigatoken")},
+        },
         outputs=outputs,
     ) as step:
         if step.needed:

@@ -34,9 +34,8 @@ def recorded_profile(folder: Path, *, source: str = "sample", **evaluation: Any)
 
 def with_training(profile: Profile) -> Profile:
     """The same with a contestant that trains, so that there are training files to be written."""
-    micro = convert(
-        {"name": "micro", "trainer": "local", "model": "micro", "epochs": 2, "batch": 4, "checkpoints": {"steps": 2}}, Contestant, "rehearsal"
-    )
+    told = {"name": "micro", "trainer": "local", "model": "micro", "epochs": 2, "batch": 4, "truncate": True, "checkpoints": {"steps": 2}}
+    micro = convert(told, Contestant, "rehearsal")
     models = {"micro": {"id": "tiny-micro", "build": "tiny-micro"}}
     return msgspec.structs.replace(profile, contestants=[*profile.contestants, micro], models=models)
 

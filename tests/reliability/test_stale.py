@@ -15,7 +15,6 @@ import yaml
 
 from ftlib.curation.source import Source
 from ftlib.files import read_json
-from ftlib.profile import load_profile
 from ftlib.runs import Run
 from tests.reliability import chain
 
@@ -150,9 +149,13 @@ def test_a_price_touches_the_comparison_and_no_training(done: Run, caplog: pytes
 
 @pytest.mark.parametrize(
     ("library", "room"),
-    [("sacrebleu", "score"), ("rapidfuzz", "score"), ("xlsxwriter", "compare"), ("matplotlib", "compare"), ("tiktoken", "curate")],
+    [
+        *(("sacrebleu", "score"), ("rapidfuzz", "score"), ("regex", "score"), ("numpy", "score")),
+        *(("xlsxwriter", "compare"), ("matplotlib", "compare"), ("tiktoken", "curate"), ("gigatoken", "curate")),
+    ],
 )
 def test_another_version_of_a_library(done: Run, library: str, room: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(library)
     real = metadata.version
     with monkeypatch.context() as patched:
         patched.setattr(metadata, "version", lambda name: "99.0" if name == library else real(name))
@@ -162,16 +165,31 @@ def test_another_version_of_a_library(done: Run, library: str, room: str, caplog
     redone(done, caplog)
 
 
-def test_another_torch_trains_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ftlib.training import trainer_for
+def test_another_tiktoken_counts_training_files_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run.open(chain.up_to("train", tmp_path / "run", chain.with_training(chain.recorded_profile(tmp_path))))
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "99.0" if name == "tiktoken" else real(name))
+    with caplog.at_level(logging.INFO, "ftlib"):
+        chain.format_files(run.path)
+    assert [said for said in caplog.messages if said.startswith("format:micro: running (settings changed: versions.tiktoken")]
 
-    run = Run.create(tmp_path / "run", load_profile("demo"))
-    before = {c.name: trainer_for(run, c).settings() for c in run.profile.contestants}
+
+@pytest.mark.reliability
+def test_another_torch_really_trains_again_and_the_same_one_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    profile = chain.with_training(chain.recorded_profile(tmp_path))
+    few = [msgspec.structs.replace(c, steps=2, epochs=None) if c.trains else c for c in profile.contestants]
+    run = Run.open(chain.up_to("answer", tmp_path / "run", msgspec.structs.replace(profile, contestants=few)))
+    report, record = run.folder("micro") / "training.json", run.path / "steps" / "train__micro.json"
+    before = report.stat().st_mtime_ns
+    record.unlink()  # as after a kill between the end of a training and its record
+    chain.train(run.path)
+    assert report.stat().st_mtime_ns == before
     real = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "99.0" if name == "torch" else real(name))
-    after = trainer_for(run, run.contestant("tiny-llama")).settings()
-    assert before["tiny-llama"]["versions"]["torch"] != "99.0"
-    assert after["versions"]["torch"] == "99.0"
+    chain.train(run.path)
+    assert read_json(report)["versions"]["torch"] == read_json(record)["settings"]["versions"]["torch"] == "99.0"
+    assert report.stat().st_mtime_ns != before
 
 
 def test_another_ftlib_does_everything_again(done: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

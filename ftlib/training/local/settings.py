@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ftlib.catalogue import Model
 from ftlib.profile import Contestant
+from ftlib.runs import versions
 
 Loader = Literal["auto", "unsloth", "transformers"]
+LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "trl", "peft", "unsloth", "bitsandbytes")
+
+
+def libraries(told: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Versions of the libraries that weights depend on: those installed, or those that a report tells."""
+    return {name: version for name, version in (versions() if told is None else told).items() if name in LIBRARIES}
 
 
 @dataclass(frozen=True)

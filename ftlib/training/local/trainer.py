@@ -12,14 +12,13 @@ from ftlib.errors import DataError, FtlibError, Refused, TrainingFailed
 from ftlib.files import read_json, read_jsonl, sha256_bytes, sha256_file, write_json
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
-from ftlib.runs import Run, versions
+from ftlib.runs import Run
 from ftlib.training.local.distributed import main_process
 from ftlib.training.local.rows import Example, from_prompt, from_rows
-from ftlib.training.local.settings import TuneSettings, settings_for
+from ftlib.training.local.settings import TuneSettings, libraries, settings_for
 from ftlib.training.trainer import Answer, Likelihood
 
 T = TypeVar("T")
-LIBRARIES = ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")
 SCORED = 8  # texts whose likelihood is taken together; their logits stand in memory at once
 
 
@@ -60,7 +59,7 @@ class LocalTrainer:
             identity["weights"] = weights
         if not self.contestant.trains:
             return identity
-        return {**identity, **self.tuning.plain(), "versions": {name: v for name, v in versions().items() if name in LIBRARIES}}
+        return {**identity, **self.tuning.plain(), "versions": libraries()}
 
     def _weights(self) -> str | None:
         """Hash of a model that is a folder of the user's; a model of the hub has its revision, one built here its build."""

@@ -18,7 +18,7 @@ from ftlib.training.local.hub import out_of_memory
 from ftlib.training.local.load import Loaded, load, require_training_extra, wrap
 from ftlib.training.local.packing import one_by_one, require_isolation
 from ftlib.training.local.rows import Example, Tokens, tokenise
-from ftlib.training.local.settings import TuneSettings
+from ftlib.training.local.settings import TuneSettings, libraries
 from ftlib.training.local.tally import Tally
 
 log = logging.getLogger("ftlib")
@@ -113,12 +113,12 @@ def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def finished(out: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The report of a training that has been done already; None where there is none or its adapter is not what was saved."""
+    """The report of a training that has been done already with the same libraries; None without one, or where its adapter is not what was saved."""
     if not (out / "training.json").exists() or not (out / "adapter").exists():
         return None
     report = dict(read_json(out / "training.json"))
     same = report.get("fingerprint") == fingerprint and report.get("adapter_sha256") == sha256_file(out / "adapter" / "adapter_model.safetensors")
-    return report if same else None
+    return report if same and libraries(report.get("versions", {})) == libraries() else None
 
 
 def free_memory() -> None:
