@@ -62,7 +62,9 @@ def training(args: argparse.Namespace, folder: Path) -> Figures:
     """SIGKILL and SIGTERM inside a real training and its saves."""
     from tests.reliability import chain
     from tests.reliability.killing import rehearse
+    from tests.training.local.killing import import_all
 
+    import_all()  # on one thread: a fork would lose others
     profile = chain.with_training(chain.recorded_profile(folder))
     base = chain.up_to("train", folder / "base" / "run", profile)
     outcome = rehearse("training", base, folder / "place" / "run", chain.train, kills=args.training_kills, seed=args.seed)
@@ -81,6 +83,17 @@ def unmeasured(files: Any) -> Any:
     if isinstance(files, list):
         return [unmeasured(held) for held in files]
     return GIVEN.sub("given", files) if isinstance(files, str) else files
+
+
+def ended_by(process: subprocess.Popen[bytes], sent: signal.Signals, seconds: float = 120.0) -> list[str]:
+    """Wait for a process that was sent a signal; a fault where it goes on."""
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return [f"{sent.name} did not end it within {seconds:.0f} s"]
+    return []
 
 
 def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
@@ -103,8 +116,9 @@ def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
                 code = process.wait(timeout=rng.uniform(2, max(4.0, 0.4 * seconds)))
             except subprocess.TimeoutExpired:
                 acknowledged = appended(place)
-                process.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
-                process.wait()
+                sent = rng.choice([signal.SIGKILL, signal.SIGTERM])
+                process.send_signal(sent)
+                faults += ended_by(process, sent)
                 count += 1
                 time.sleep(2)  # a kernel notices within a second that its parent has gone
                 faults += [*torn(place), *lost(acknowledged, place)]
@@ -114,6 +128,8 @@ def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
         faults += [] if ended.returncode == 0 else [f"ended with {ended.returncode}: {ended.stderr[-500:]}"]
         there = snapshot(place)
         faults += [f"{name} is missing" for name in wanted.keys() - there.keys()]
+        faults += [] if (place / "manifest.json").exists() else ["there is no manifest"]
+        faults += [f"left behind: {path.name}" for path in place.rglob("*.failed.ipynb")]
         faults += [*leftovers(place), *differences(unmeasured(wanted), unmeasured(there))]
     return {
         "figure": f"{count} kills in {ends} runs: {len(faults)} faults",

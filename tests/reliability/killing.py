@@ -22,10 +22,10 @@ from typing import Any
 from ftlib.files import TEMPORARY
 
 Work = Callable[[Path], object]
-# Measured, so that no two runs have them equal: keys of JSON documents, wherever they stand.
+# Measured, so that no two runs have them equal: keys of JSON documents, wherever they stand. ``pieces``: how often a training was taken up.
 MEASURED = {
     *("seconds", "rates", "memory", "energy_wh", "latency", "tokens_per_second", "examples_per_second", "rss_bytes", "machine"),
-    *("started", "ended", "since", "at", "created", "created_at", "finished_at"),
+    *("started", "ended", "since", "at", "created", "created_at", "finished_at", "pieces"),
 }
 
 
