@@ -207,6 +207,7 @@ def _contestant(commands: Any) -> None:
         metavar="NAME[@ENDPOINT][*TIMES]",
         help="a bad day to rehearse; may be repeated; `list` explains them all",
     )
+    sub.add_argument("--rpm", type=whole(1, 1_000_000), metavar="N", help="answer so many chat requests a minute, others with 429 and Retry-After")
 
 
 def _evaluation(commands: Any) -> None:

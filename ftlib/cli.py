@@ -149,7 +149,7 @@ def sandbox(args: argparse.Namespace) -> Outcome:
     """The loopback service, until it is stopped."""
     from ftlib.training.sandbox import serve
 
-    serve(host=args.host, port=args.port, key=os.environ.get("FTLIB_SANDBOX_KEY"), faults=args.fault)
+    serve(host=args.host, port=args.port, key=os.environ.get("FTLIB_SANDBOX_KEY"), faults=args.fault, requests_per_minute=args.rpm)
     return Outcome({}, "")
 
 

@@ -128,8 +128,8 @@ class Asker:
                 loading = failure.kind == "refused" and failure.status == 404 and self.link.clock.now() < self.loads_until
                 wait = min(BACKOFF_MOST_S, BACKOFF_S * 2.0 ** min(attempt, TRIES)) * (0.5 + shaken.random() / 2)
                 if failure.retry_after is not None:
-                    asked = failure.retry_after + shaken.random() * min(1.0, failure.retry_after / 4)
-                    wait = max(asked, wait) if attempt >= TRIES else asked
+                    wait = failure.retry_after + shaken.random() * min(1.0, failure.retry_after / 4)
+                    wait = max(wait, BACKOFF_S) if attempt >= TRIES else wait  # a service that says 0 again and again
                     self.pace.hold(failure.retry_after)
                 elif failure.kind == "rate":
                     self.pace.hold(wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,13 @@ def error_of(fault: str, model: str, authorization: str) -> Reply:
     }
     status, message, code, headers = table[fault]
     return ApiError(status, message, code=code, headers=headers).reply
+
+
+def limited(per_minute: int, wait_s: float) -> Reply:
+    """What a request above the limit is answered with."""
+    said = f"Rate limit reached: {per_minute} requests a minute. Please try again in {wait_s:.3f}s."
+    headers = {"Retry-After": str(math.ceil(wait_s)), "retry-after-ms": str(math.ceil(wait_s * 1000)), "x-ratelimit-limit-requests": str(per_minute)}
+    return ApiError(429, said, code="rate_limit_exceeded", headers={**headers, "x-ratelimit-remaining-requests": "0"}).reply
 
 
 def spoiled(fault: str, reply: Reply) -> Reply:

@@ -18,7 +18,9 @@ CHILD = "FTLIB_SANDBOX_CHILD"  # set by a trainer that starts the service for it
 READY = "ftlib sandbox is ready at "
 
 
-def serve(*, host: str = "127.0.0.1", port: int = 0, key: str | None = None, faults: Sequence[str] = ()) -> None:
+def serve(
+    *, host: str = "127.0.0.1", port: int = 0, key: str | None = None, faults: Sequence[str] = (), requests_per_minute: int | None = None
+) -> None:
     """Serve until interrupted (or, as a child, until the parent goes away).
 
     Args:
@@ -26,6 +28,7 @@ def serve(*, host: str = "127.0.0.1", port: int = 0, key: str | None = None, fau
         port: 0 takes a free one; the address is printed.
         key: what clients must send; made up and printed where none is given.
         faults: ``NAME[@ENDPOINT][*TIMES]``; ``list`` prints them all.
+        requests_per_minute: chat requests above that are answered with 429; None: no limit.
 
     State is kept in FTLIB_HOME/sandbox. Raises ProfileError for an unknown fault or a host that is not allowed.
     """
@@ -44,7 +47,7 @@ def serve(*, host: str = "127.0.0.1", port: int = 0, key: str | None = None, fau
 
     secret = (key or "").strip() or "sk-sandbox-" + secrets.token_hex(16)
     try:
-        sandbox = Sandbox(home(), TinyEngine(), secret, host=host, port=port, faults=list(faults))
+        sandbox = Sandbox(home(), TinyEngine(), secret, host=host, port=port, faults=list(faults), requests_per_minute=requests_per_minute)
     except OSError as error:
         raise FtlibError(f"{host}:{port} cannot be served ({error.strerror}); choose another --port, or 0 for a free one.") from error
     over = threading.Event()

@@ -15,7 +15,7 @@ from typing import Any
 from ftlib.training.sandbox.api import MAX_FILE, Api, Request
 from ftlib.training.sandbox.engine import Engine
 from ftlib.training.sandbox.faults import AFTER, Faults
-from ftlib.training.sandbox.replies import ApiError, Reply, error_of, spoiled
+from ftlib.training.sandbox.replies import ApiError, Reply, error_of, limited, spoiled
 from ftlib.training.sandbox.store import Store
 
 log = logging.getLogger("ftlib")
@@ -33,12 +33,14 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         faults: list[str] | None = None,
+        requests_per_minute: int | None = None,
         stall_s: float = 30.0,
         drip_s: float = 0.2,
     ) -> None:
         self.faults, self.stall_s, self.drip_s = Faults(faults), stall_s, drip_s
         self.api = Api(Store(root), engine, self.faults, key)
         self.seen = self.api.seen
+        self.limit = Limit(requests_per_minute)
         self.ending = threading.Event()
         self._server = _Server((host, port), _Handler)
         self._server.sandbox = self
@@ -58,6 +60,27 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Limit:
+    """So many chat requests a minute, of which those of two seconds may come at once, as a real account has it; None: no limit."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self.per_minute = per_minute or 0
+        self._most = max(1.0, self.per_minute / 30)
+        self._left, self._at, self._lock = self._most, time.monotonic(), threading.Lock()
+
+    def wait(self) -> float:
+        """0 where a request may pass, which it then has, else the seconds until one may."""
+        if not self.per_minute:
+            return 0.0
+        with self._lock:
+            now, rate = time.monotonic(), self.per_minute / 60
+            self._left, self._at = min(self._most, self._left + (now - self._at) * rate), now
+            if self._left < 1.0:
+                return (1.0 - self._left) / rate
+            self._left -= 1.0
+            return 0.0
 
 
 class _Server(ThreadingHTTPServer):
@@ -98,6 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
             sandbox.api.authorise(request)
         except ApiError as error:
             self._send(error.reply)
+            return
+        wait = sandbox.limit.wait() if endpoint == "chat" else 0.0
+        if wait:
+            self._send(limited(sandbox.limit.per_minute, wait))
             return
         fault = sandbox.faults.take(endpoint, "before", "after")
         if fault == "reset":

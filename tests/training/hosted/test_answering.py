@@ -10,7 +10,7 @@ import pytest
 from ftlib.errors import Refused, ServiceDown
 from ftlib.training.hosted.failures import retry_after
 from ftlib.training.sandbox.faults import AFTER, BEFORE, SHAPE
-from ftlib.training.sandbox.server import Sandbox
+from ftlib.training.sandbox.server import Limit, Sandbox
 from tests.training.hosted.helpers import MakeTrainer, prompts
 from tests.training.sandbox.stubs import StubEngine
 
@@ -170,6 +170,15 @@ def test_requests_per_minute_are_kept(make_trainer: MakeTrainer, sandbox: Sandbo
     answers = list(make_trainer(existing="tiny-hosted", requests_per_minute=600).ask(prompts(30), tuned=True))
     assert len(answers) == 30
     assert time.monotonic() - started >= (30 - 20) / 10 - 0.05  # 10 a second, after a burst of two seconds' worth
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_limit_of_the_account_is_lived_with(make_trainer: MakeTrainer, sandbox: Sandbox, known: bool) -> None:
+    sandbox.limit = Limit(600)  # ten a second, after twenty at once
+    fields = {"requests_per_minute": 590} if known else {}
+    answers = list(make_trainer(existing="tiny-hosted", concurrency=16, quick={"deadline_s": 30.0}, **fields).ask(prompts(50), tuned=True))
+    assert [answer.finish for _, answer in answers] == ["stop"] * 50
+    assert known == (sandbox.seen.count("chat") == 50)
 
 
 def test_tokens_per_minute_are_kept(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from ftlib.training.sandbox.server import Sandbox
+from ftlib.training.sandbox.server import Limit, Sandbox
 from tests.training.sandbox.conftest import KEY, connect, rows
 from tests.training.sandbox.stubs import StubEngine
 
@@ -241,3 +241,18 @@ def test_odd_paths_are_not_found(sandbox: Sandbox, path: str) -> None:
     connection = http.client.HTTPConnection(sandbox.url.split("/")[2])
     connection.request("GET", path, headers={"Authorization": f"Bearer {KEY}"})
     assert connection.getresponse().status == 404
+
+
+def test_requests_above_the_limit_are_told_when_to_come_again(sandbox: Sandbox, client: Any) -> None:
+    sandbox.limit = Limit(60)  # two at once, then one a second
+    ask = {"model": "tiny-hosted", "messages": [{"role": "user", "content": "a mug"}]}
+    for _ in range(2):
+        client.chat.completions.create(**ask)
+    with pytest.raises(openai.RateLimitError, match="60 requests a minute") as caught:
+        client.chat.completions.create(**ask)
+    headers = caught.value.response.headers
+    assert (headers["retry-after"], headers["x-ratelimit-limit-requests"]) == ("1", "60")
+    assert 0 < int(headers["retry-after-ms"]) <= 1000
+    client.models.list()  # only answers are counted
+    time.sleep(int(headers["retry-after-ms"]) / 1000)
+    client.chat.completions.create(**ask)
