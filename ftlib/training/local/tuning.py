@@ -219,5 +219,6 @@ def _save_adapter(loaded: Loaded, out: Path) -> None:
         if isinstance(config.target_modules, set):  # written in another order by each process
             config.target_modules = sorted(config.target_modules)
     loaded.model.save_pretrained(str(temporary))
+    (temporary / "README.md").unlink(missing_ok=True)  # PEFT's form with nothing filled in; the card is written when the adapter leaves
     loaded.template.tokenizer.save_pretrained(str(temporary))
     replace_folder(temporary, out / "adapter")

@@ -168,6 +168,7 @@ def test_a_changed_adapter_is_not_asked(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_adapter_leaves_with_a_card(run: Run, tmp_path: Path) -> None:
+    assert not (run.folder("micro") / "adapter" / "README.md").exists(), "an empty form is no card"
     made = export_one(run.path, "micro", to="adapter", out=tmp_path / "taken")
     assert made["bytes"] > 0
     text = (tmp_path / "taken" / "README.md").read_text()
