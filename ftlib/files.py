@@ -11,6 +11,8 @@ import glob
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,13 +65,29 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def _remove_leftovers(path: Path) -> None:
     """Remove the temporary files that killed writers of ``path`` left (a run's lock does so for a whole run folder)."""
     for old in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
-        pid = old.name.removesuffix(TEMPORARY).rpartition(".")[2]
-        try:
-            os.kill(int(pid), 0)
-        except (ProcessLookupError, ValueError, OverflowError):
+        if _writer_is_gone(old):
             old.unlink(missing_ok=True)
-        except PermissionError:
-            continue  # another user's, and alive
+
+
+def _writer_is_gone(temporary: Path) -> bool:
+    """Whether the process whose id stands at the end of a temporary name is no more."""
+    try:
+        os.kill(int(temporary.name.removesuffix(TEMPORARY).rpartition(".")[2]), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return True
+    except PermissionError:  # another user's, and alive
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder among the system's temporary files, gone at the end; what killed processes left of theirs goes first."""
+    for old in Path(tempfile.gettempdir()).glob(f"ftlib-*{TEMPORARY}"):
+        if _writer_is_gone(old):
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="ftlib-", suffix=f".{os.getpid()}{TEMPORARY}") as folder:
+        yield Path(folder)
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:

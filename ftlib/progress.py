@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+from ftlib.files import scratch_folder
 
 log = logging.getLogger("ftlib")
 
@@ -48,8 +48,8 @@ class _Lines:
 @contextmanager
 def relay(started: float) -> Iterator[None]:
     """Log what the kernels started meanwhile report, each line with the time since ``started`` (``time.monotonic``)."""
-    with tempfile.TemporaryDirectory(prefix="ftlib-") as folder:
-        path = Path(folder) / "progress"
+    with scratch_folder() as folder:
+        path = folder / "progress"
         path.touch()
         over = threading.Event()
 

@@ -43,6 +43,24 @@ with atomic_path({str(target)!r}) as t:
     assert any(p.name.endswith(TEMPORARY) for p in tmp_path.iterdir())  # recognisable, and swept by the next lock
 
 
+def test_a_folder_that_a_killed_process_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    script = "import time; from ftlib.files import scratch_folder\nwith scratch_folder() as f: print('in', flush=True); time.sleep(60)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    started = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) for _ in range(2)]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+    dead, living = started
+    dead.kill()
+    dead.wait()
+    assert len(list(tmp_path.iterdir())) == 2
+    ended = subprocess.run([sys.executable, "-c", script.replace("60", "0")], env=environment, check=True, capture_output=True)
+    assert ended.stdout == b"in\n"
+    assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == [str(living.pid)]
+    living.kill()
+    living.wait()
+
+
 def test_append_log_drops_a_torn_last_line_and_keeps_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with AppendLog(path) as log:

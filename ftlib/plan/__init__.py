@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.hardware import find_device
 from ftlib.configuration import builtin_names
 from ftlib.errors import DataError, ProfileError
+from ftlib.files import scratch_folder
 from ftlib.plan.text import estimate_text
 from ftlib.profile import check_whole_epochs, load_profile
 from ftlib.runs import Run
@@ -90,8 +90,8 @@ def _profile(name: str, epochs: float | None, gpu: str, file: str | Path | None,
     sets = [f"contestants.{c.name}.epochs={epochs:g}" for c in profile.contestants] if epochs else []
     sets += [f"prices={json.dumps(str(file))}"] if file else []
     profile = load_profile(name, [*overrides, *sets])
-    with tempfile.TemporaryDirectory(prefix="ftlib-estimate-") as folder:
-        run = Run.create(Path(folder) / profile.name, profile)
+    with scratch_folder() as folder:
+        run = Run.create(folder / profile.name, profile)
         return estimate_run(run, gpu=gpu)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from ftlib.catalogue import Model, find_model
 from ftlib.catalogue.models import catalogue
 from ftlib.catalogue.prices import UnknownPrice
 from ftlib.errors import DataError
+from ftlib.files import scratch_folder
 from ftlib.formatting import destination_of, load_task
 from ftlib.formatting.check import check_file
 from ftlib.formatting.destinations import DESTINATIONS, Destination
@@ -34,8 +34,8 @@ def destination_table(run: Run, *, gpu: str = "t4") -> list[Json]:
     table = [_own(run, contestant, gpu) for contestant in run.profile.contestants if contestant.trains]
     taken = {row["destination"] for row in table}
     others = [rules for name, rules in DESTINATIONS.items() if name not in taken]
-    with tempfile.TemporaryDirectory(prefix="ftlib-destinations-") as folder:
-        return [*table, *(_other(run, rules, Path(folder)) for rules in others if rules.format == "chat")]
+    with scratch_folder() as folder:
+        return [*table, *(_other(run, rules, folder) for rules in others if rules.format == "chat")]
 
 
 def _own(run: Run, contestant: Contestant, gpu: str) -> Json:

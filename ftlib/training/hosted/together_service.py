@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import tempfile
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ftlib.errors import MissingExtra
-from ftlib.files import hash_json
+from ftlib.files import hash_json, scratch_folder
 from ftlib.training.hosted.failures import Failure
 from ftlib.training.hosted.keys import Key
 from ftlib.training.hosted.openai_service import OpenAIService
@@ -63,8 +61,8 @@ class TogetherService(OpenAIService):
 
     async def upload(self, name: str, data: bytes, purpose: str) -> Json:
         """Send a file under a name; the client reads it from a folder of its own."""
-        with tempfile.TemporaryDirectory(prefix="ftlib-") as folder:
-            path = Path(folder) / name
+        with scratch_folder() as folder:
+            path = folder / name
             path.write_bytes(data)
             return await self._plain(self._together.files.upload(path, purpose=purpose, check=False))
 
