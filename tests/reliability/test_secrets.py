@@ -10,14 +10,16 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ftlib.training.sandbox.server import Sandbox
 from tests.reliability.canaries import KEYS, leaks
+from tests.training.sandbox.stubs import StubEngine
 
 
 class Telltale(BaseHTTPRequestHandler):
@@ -62,7 +64,7 @@ def world(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(world: Path, *argv: str, kill_after: float | None = None) -> tuple[int, bytes]:
+def run(world: Path, *argv: str, kill_after: float | None = None, program: Sequence[str] = ("-m", "ftlib")) -> tuple[int, bytes]:
     """Run a command with the twelve keys in its environment; returns how it ended and all that it said."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     own = {
@@ -74,14 +76,14 @@ def run(world: Path, *argv: str, kill_after: float | None = None) -> tuple[int, 
     }
     folder = str(Path(__file__).parents[2])
     process = subprocess.Popen(
-        [sys.executable, "-m", "ftlib", *argv],
+        [sys.executable, *program, *argv],
         cwd=world / "work",
         env={**kept, **KEYS, **own, "PYTHONPATH": folder},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     try:
-        said, _ = process.communicate(timeout=kill_after or 240)
+        said, _ = process.communicate(timeout=kill_after or 600)
     except subprocess.TimeoutExpired:
         process.kill()
         said, _ = process.communicate()
@@ -186,3 +188,67 @@ def test_notebooks_that_end_fail_and_time_out(world: Path, service: str) -> None
     for page in (world / "work").rglob("*.xlsx"):
         with zipfile.ZipFile(page) as archive:
             assert leaks([], b"".join(archive.read(name) for name in archive.namelist())) == []
+
+
+def ours(world: Path, url: str) -> str:
+    """A profile of a contestant that trains here and one that is trained, and judges, at that service."""
+    profile = {
+        "name": "whole",
+        "data": {"train": 24, "valid": 6, "test": 8},
+        "contestants": [
+            {"name": "near", "trainer": "local", "model": "micro", "steps": 2, "decoding": {"max_new_tokens": 8}},
+            {"name": "far", "trainer": "hosted", "provider": "openai", "model": MODEL, "epochs": 1},
+        ],
+        "models": {"micro": {"id": "tiny-micro", "build": "tiny-micro"}},
+        "providers": {"openai": {"base_url": url, "poll_s": 0.1, "lookup_grace_s": 0.3}},
+        "budget_usd": 5,
+        "evaluation": {"resamples": 100, "probe_items": 2},
+    }
+    path = world / "work" / "whole.yaml"
+    path.write_text(yaml.safe_dump(profile))
+    return str(path)
+
+
+MODEL = "gpt-4o-mini-2024-07-18"
+QUICKSTART = (
+    "import sys; from pathlib import Path; from ftlib.execute import execute; "
+    "execute('00_quickstart', Path('00.ipynb').resolve(), {'PROFILE': sys.argv[1], 'RUN': 'run'})"
+)
+AFTERWARDS = [
+    (["ask", "run", "near", "Blue mug"], (0,)),
+    (["ask", "run", "far", "Blue mug", "--base"], (0,)),
+    (["judge", "run", "--provider", "openai", "--model", MODEL, "--pairs", "3"], (0, 1)),
+    (["compare", "run", "--out", "out"], (0,)),
+    (["export", "run", "near", "--to", "adapter", "--out", "adapter"], (0,)),
+    (["export", "run", "near", "--to", "merged", "--out", "merged"], (0,)),
+    (["export", "run", "near", "--to", "hub", "--repo", "me/mine"], (2,)),
+    (["estimate", "whole.yaml"], (0, 1)),
+]
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(900)
+def test_every_notebook_and_every_other_command_killed_and_then_ended_well(world: Path) -> None:
+    pytest.importorskip("torch")
+    engine = StubEngine(steps=3, step_s=0.3)
+    engine.name = MODEL
+    with Sandbox(world / "service", engine, KEYS["OPENAI_API_KEY"]) as service:
+        profile = ours(world, service.url)
+        said = b"".join(run(world, "run", profile, "--out", "run", kill_after=seconds)[1] for seconds in (6.0, 15.0))
+        code, more = run(world, "run", profile, "--out", "run")
+        assert code == 0, more.decode()
+        said += more
+        executed = {path.stem for path in (world / "work" / "run" / "notebooks").glob("*.ipynb")}
+        assert executed == {"01_curate", "02_format", "03_train_local__near", "04_train_hosted__far", "05_evaluate", "06_compare"}
+        code, more = run(world, profile, program=["-c", QUICKSTART])
+        assert code == 0, more.decode()
+        assert (world / "work" / "00.ipynb").exists()
+        said += more
+        for argv, codes in AFTERWARDS:
+            code, more = run(world, *argv)
+            assert code in codes, f"{argv}: {more.decode()}"
+            assert b"Traceback" not in more, more.decode()
+            said += more
+        said += run(world, "sandbox", kill_after=8.0)[1]
+    assert b"ftlib sandbox is ready" in said
+    assert leaks([world], said) == []
