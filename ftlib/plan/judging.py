@@ -23,7 +23,7 @@ def judge_cost(run: Run, prices: Prices) -> tuple[Amount, str | None]:
         return NOTHING, None
     task = task_of(run)
     rows = records(run.test_file)[: judge.pairs]
-    pairs = [(str(row["id"]), str(row["title"]), task.expected(row), task.expected(row)) for row in rows]
+    pairs = [(str(row["id"]), task.prompt(row).user, task.expected(row), task.expected(row)) for row in rows]
     asked: list[Prompt] = [prompt for name, group in control_pairs(run, pairs, task).items() for prompt in both_orders(name, group)]
     asked += both_orders("pair", pairs)
     if judge.rubric:

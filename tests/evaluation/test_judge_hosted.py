@@ -35,7 +35,7 @@ class JudgingEngine(StubEngine):
 
     def _say(self, content: str) -> str:
         texts = [part.split("\n", 1)[1].rsplit("\nFENCE-", 1)[0] for part in content.split("\n\nFENCE-")[1:]]
-        title = set(texts[0].lower().split())
+        title = set(texts[0].rsplit("\n\n", 1)[-1].lower().split())  # a request is the instruction, and the title below it
         worth = [(len(title.intersection(text.lower().split())), len(text)) for text in texts[1:]]
         if len(worth) == 1:
             return json.dumps(dict.fromkeys(CRITERIA, 4 if worth[0][0] == len(title) else 1))

@@ -77,7 +77,7 @@ def human_review(book: Any, formats: dict[str, Any], comparison: Comparison) -> 
     header = page.header(["pair", "title", "first", "second", "better"])
     for number, key, first, second in pairs:
         one, two = material.items[first][key], material.items[second][key]
-        for column, value in enumerate((number, one.title, one.answer or "", two.answer or "")):
+        for column, value in enumerate((number, "" if one.title == one.reference else one.title, one.answer or "", two.answer or "")):
             page.text(page.row, column, value, "wrap" if column else "text")
         page.sheet.write_blank(page.row, 4, None, formats["input"])
         page.tall([one.answer, two.answer], 60)
@@ -90,7 +90,7 @@ def human_review(book: Any, formats: dict[str, Any], comparison: Comparison) -> 
         page.line("n/a: fewer than two models were scored", "na")
     page.freeze(header, page.row - 1, 5, pinned=0)
     page.widths([8, 36, 60, 60, 14])
-    page.text(0, 6, "Which of the two is the better description? Choose first, second or tie without looking at the other sheets.", "about")
+    page.text(0, 6, "Which of the two is the better answer? Choose first, second or tie without looking at the other sheets.", "about")
     how = "Saved as CSV, this sheet goes back with `ftlib judge RUN --human FILE`." if material.review else (
         "To have it counted, let `ftlib judge RUN` draw the pairs first; this sheet then shows the same ones and goes back as CSV.")  # fmt: skip
     page.text(1, 6, how, "about")

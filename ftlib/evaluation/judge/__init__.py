@@ -27,8 +27,8 @@ from ftlib.training.hosted.provider import load_provider
 
 __all__ = ["choose", "judge_run", "judge_step", "judge_text", "judgement"]
 log = logging.getLogger("ftlib")
-VERSION = 3  # of prompts and counting
-Pair = tuple[str, str, str, str]  # id, title, a's answer, b's answer
+VERSION = 4  # of prompts and counting
+Pair = tuple[str, str, str, str]  # id, what was asked, a's answer, b's answer
 
 
 def judge_run(
@@ -112,8 +112,9 @@ def pairs_of(run: Run, systems: tuple[str, str], most: int) -> list[Pair]:
     texts = [{str(row["id"]): row["answer"] or "" for row in read_jsonl(run.answers_file(system))} for system in systems]
     rows = records(run.test_file)
     random.Random(run.profile.seed).shuffle(rows)
-    ids = [(str(row["id"]), str(row["title"])) for row in rows]
-    return [(i, title, texts[0][i], texts[1][i]) for i, title in ids if i in texts[0] and i in texts[1]][:most]
+    task = task_of(run)
+    asked = [(str(row["id"]), task.prompt(row).user) for row in rows]
+    return [(i, request, texts[0][i], texts[1][i]) for i, request in asked if i in texts[0] and i in texts[1]][:most]
 
 
 def blind(run: Run, systems: tuple[str, str]) -> None:

@@ -17,7 +17,7 @@ from ftlib.files import hash_json, read_json, write_atomic, write_json
 PAIRS = 30
 LETTERS = str.maketrans("0123456789", "ghijklmnop")  # a spreadsheet takes no such name for a number or a date
 SHEET = "blind_sheet.csv"
-COLUMNS = ("pair", "title", "first", "second", "better")
+COLUMNS = ("pair", "request", "first", "second", "better")
 MEANING = {"1": "first", "first": "first", "2": "second", "second": "second", "0": "tie", "tie": "tie", "=": "tie"}
 
 
@@ -29,7 +29,7 @@ def write_sheet(
     A pair's name begins with letters that belong to this sheet alone, so that another sheet is not taken for it.
 
     Args:
-        pairs: (id, title, a's answer, b's answer).
+        pairs: (id, what was asked, a's answer, b's answer).
         systems: the names of a and b.
         answers: hashes of the files that the answers stand in.
     """
@@ -39,11 +39,11 @@ def write_sheet(
     writer = csv.writer(table)
     writer.writerow(COLUMNS)
     key = {}
-    for number, (identity, title, a, b) in enumerate(pairs, 1):
+    for number, (identity, request, a, b) in enumerate(pairs, 1):
         a_first = rng.random() < 0.5
         name = f"{sheet}-{number}"
         key[name] = {"id": identity, "first": "a" if a_first else "b"}
-        writer.writerow([name, *(_safe(text) for text in (title, a if a_first else b, b if a_first else a)), ""])
+        writer.writerow([name, *(_safe(text) for text in (request, a if a_first else b, b if a_first else a)), ""])
     write_atomic(folder / SHEET, "\ufeff" + table.getvalue())
     write_json(folder / "blind_key.json", {"a": systems[0], "b": systems[1], "answers": answers, "pairs": key})
 

@@ -21,9 +21,9 @@ EXPECTED = {"identical": "tie", "shuffled_reference": "a", "constant": "a"}  # t
 def both_orders(group: str, pairs: Sequence[Pair]) -> list[Prompt]:
     """Each pair as two questions, a first and b first."""
     found = []
-    for identity, title, a, b in pairs:
-        found.append(prompts.pairwise(f"{group}:{identity}:ab", title, a, b))
-        found.append(prompts.pairwise(f"{group}:{identity}:ba", title, b, a))
+    for identity, request, a, b in pairs:
+        found.append(prompts.pairwise(f"{group}:{identity}:ab", request, a, b))
+        found.append(prompts.pairwise(f"{group}:{identity}:ba", request, b, a))
     return found
 
 
@@ -41,12 +41,12 @@ def control_pairs(run: Run, pairs: Sequence[Pair], task: Task) -> dict[str, list
     rows = [by_id[identity] for identity in wanted]
     expected = [task.expected(row) for row in rows]
     constant = answer_trivially("constant", task, rows, records(run.curated / "train.jsonl"))
-    titles = [str(row["title"]) for row in rows]
-    shuffled = [(i, t, e, other) for i, t, e, other in zip(wanted, titles, expected, [*expected[1:], *expected[:1]], strict=True) if e != other]
+    asked = [task.prompt(row).user for row in rows]
+    shuffled = [(i, q, e, other) for i, q, e, other in zip(wanted, asked, expected, [*expected[1:], *expected[:1]], strict=True) if e != other]
     return {
-        "identical": [(i, t, e, e) for i, t, e in zip(wanted, titles, expected, strict=True)],
+        "identical": [(i, q, e, e) for i, q, e in zip(wanted, asked, expected, strict=True)],
         "shuffled_reference": shuffled,
-        "constant": [(i, t, e, c) for i, t, e, c in zip(wanted, titles, expected, constant, strict=True) if e != c],
+        "constant": [(i, q, e, c) for i, q, e, c in zip(wanted, asked, expected, constant, strict=True) if e != c],
     }
 
 
