@@ -122,14 +122,13 @@ def scores_text(found: dict[str, Any]) -> str:
         lines.append(f"\nSmallest {small['metric']} difference that {found['n']} items can show: {small['value']:.2f} {small['unit']}.")
     shown = [row for row in found["pairs"] if row["metric"] == found["primary"]]
     if shown:
-        lines += [
-            "",
-            f"differences in {found['primary']}, {units.get(found['primary'], '')}, [95 % interval], p of the paired bootstrap and after Holm",
-        ]
-        lines += [
-            f"  {row['a']} - {row['b']}: {row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], p {row['p']:.4f}, Holm {row['p_holm']:.4f}"
-            for row in shown
-        ]
+        unit = units.get(found["primary"], "")
+        lines += ["", f"differences in {found['primary']}, {unit}, [95 % interval], p of the paired bootstrap and of sign flips, and after Holm"]
+        if found["settings"]["few_items"]:
+            lines.append("  (with so few items Holm corrects the larger of the two p)")
+        for row in shown:
+            interval = f"{row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
+            lines.append(f"  {row['a']} - {row['b']}: {interval}, p {row['p']:.4f} and {row['p_permutation']:.4f}, Holm {row['p_holm']:.4f}")
         lines.append(f"  {found['seeds']['na']}: another training of the same model gives other figures")
     lines += ["", *(f"Finding: {fault}." for fault in faults(found)), "degenerate answers"]
     for system, data in found["systems"].items():
