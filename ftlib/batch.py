@@ -119,6 +119,8 @@ def plan_text(run: Run) -> str:
         lines.append(f"  {stage.output:<40} {need or known}")
         if changing and not stage.contestant:
             known = "as far as is known now up to date; looked at again after those above"
+    if changing and (old := [name for name in ("report.html", "comparison.xlsx") if (run.path / name).exists()]):
+        lines.append(f"  in the folder from before: {', '.join(old)}; made anew by 06_compare at the end")
     lines += [f"  no key yet: {sentence}" for sentence in missing_keys(run.profile)]
     return "\n".join(lines)
 

@@ -38,6 +38,13 @@ def test_the_plan_names_a_provider_whose_key_is_missing(tmp_path: Path, monkeypa
     assert "no key yet: There is no key for openai: set OPENAI_API_KEY" in plan
 
 
+def test_the_plan_says_that_a_page_of_before_is_not_of_what_is_asked_now(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", load_profile("demo"))
+    assert "from before" not in batch.plan_text(run)
+    (run.path / "report.html").write_text("of an earlier profile")
+    assert "in the folder from before: report.html; made anew by 06_compare" in batch.plan_text(run)
+
+
 DESTRUCTOR = """
 import os, signal, time
 from ftlib.batch import _terminable
