@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import ftlib
 from ftlib.drive import pull_run, push, there
 from ftlib.errors import DataError, ProfileError
@@ -26,6 +29,7 @@ from ftlib.lock import lock
 from ftlib.profile import Contestant, Profile, dump_profile, load_profile
 
 log = logging.getLogger("ftlib")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -62,7 +66,8 @@ class Run:
     def create(cls, path: Path | str, profile: Profile, *, take_over: bool = False) -> Run:
         """Open the folder for a profile, writing ``profile.yaml`` where it is new or has changed.
 
-        Raises RunLocked where it would change and another process holds the folder (``take_over`` as for ``lock``).
+        Raises DataError where the folder holds the run of a profile of another name, RunLocked where the profile would change and another
+        process holds the folder (``take_over`` as for ``lock``).
         """
         path = Path(path).expanduser().resolve()
         if path.exists() and not path.is_dir():
@@ -71,12 +76,15 @@ class Run:
         if path.is_dir() and any(path.iterdir()) and not (path / "profile.yaml").exists() and not (path / ".lock").exists():
             raise DataError(f"{path} holds other files and no run; give an empty or new folder with --out.")
         run, text = cls(path, profile), dump_profile(profile)
-        there(run, path)  # a drive that is not mounted is known before anything begins
-        target = path / "profile.yaml"
+        target, copy = path / "profile.yaml", there(run, path)  # a drive that is not mounted is known before anything begins
+        for place in (path, copy):
+            _refuse_another(place, profile) if place else None
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             with lock(path, take_over=take_over):
                 if not target.exists():
                     pull_run(run)
+                elif changed := _difference(_settings(_stored(path)), _settings(yaml.safe_load(text))):
+                    log.info("profile %s changed since this run was last begun: %s", profile.name, changed)
                 write_atomic(target, text)
                 (path / "manifest.json").unlink(missing_ok=True)
         return run
@@ -257,6 +265,33 @@ def _refuse_links_out(folder: Path) -> None:
             raise DataError(f"{path} is a link that leads out of the run; remove it, or put there what it names.")
 
 
+def _stored(folder: Path) -> Any:
+    """What a folder's profile says; None where there is none that can be read."""
+    try:
+        return yaml.safe_load((folder / "profile.yaml").read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _refuse_another(folder: Path, profile: Profile) -> None:
+    """Raises DataError where a folder holds the run of a profile of another name: its results would be replaced."""
+    stored = _stored(folder)
+    name = stored.get("name") if isinstance(stored, dict) else None
+    if name is not None and name != profile.name:
+        raise DataError(
+            f"{folder} holds the run of a profile named {name}, and this one is named {profile.name}; "
+            f"give another folder (--out, in a notebook RUN), or the profile {name} to go on with that run."
+        )
+
+
+def _settings(profile: Any) -> dict[str, Any]:
+    """A profile's plain values with its contestants by name, so that what differs has a name; empty where it is none."""
+    if not isinstance(profile, dict):
+        return {}
+    named = {str(one.get("name")): one for one in profile.get("contestants") or [] if isinstance(one, dict)}
+    return {**profile, "contestants": named}
+
+
 def _fingerprint(value: Path | str | None) -> str | None:
     return sha256_file(value) if isinstance(value, Path) else value
 
@@ -283,6 +318,8 @@ def _difference(before: Any, now: Any, where: str = "") -> str:
         return "; ".join(parts[:3]) + (f"; and {len(parts) - 3} more" if len(parts) > 3 else "")
     if before == now:
         return ""
+    if all(value is None or _HASH.fullmatch(str(value)) for value in (before, now)):
+        return where + (" is new" if before is None else " is gone" if now is None else "")  # a hash tells a reader nothing
     return f"{where or 'value'} {_short(before)} -> {_short(now)}"
 
 

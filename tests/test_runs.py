@@ -34,7 +34,7 @@ def test_a_step_runs_once_and_again_only_for_a_reason_that_is_named(run: Run, tm
     assert do(run, source, n=2) == "settings changed: n 1 -> 2"
     source.write_text("abd")
     os.utime(source, (when, when))
-    assert "inputs changed: source" in str(do(run, source, n=2))
+    assert do(run, source, n=2) == "inputs changed: source"
     (run.path / "copy.txt").write_text("edited")
     assert do(run, source, n=2) == "copy.txt is not what the step wrote"
     (run.path / "copy.txt").unlink()
@@ -101,6 +101,31 @@ def test_a_changed_profile_is_written_and_unmakes_the_whole(run: Run) -> None:
     again = Run.create(run.path, load_profile("demo", ["seed=7"]))
     assert not again.whole
     assert Run.open(run.path).profile.seed == 7
+
+
+def test_what_changed_in_the_profile_is_told(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "ftlib"):
+        Run.create(run.path, load_profile("demo", ["evaluation.probe_items=5", "contestants.tiny-llama.epochs=3"]))
+    assert caplog.messages == [
+        "profile demo changed since this run was last begun: contestants.tiny-llama.epochs 2.0 -> 3.0; evaluation.probe_items 10 -> 5"
+    ]
+    (run.path / "profile.yaml").write_text("name: [")
+    assert Run.create(run.path, load_profile("demo")).profile.name == "demo"
+
+
+def test_the_run_of_a_profile_of_another_name_is_not_replaced(run: Run, tmp_path: Path) -> None:
+    run.finish()
+    before = (run.path / "profile.yaml").read_bytes()
+    with pytest.raises(DataError, match=r"holds the run of a profile named demo, and this one is named mine; give another folder \(--out"):
+        Run.create(run.path, load_profile("demo", ["name=mine"]), take_over=True)
+    assert (run.path / "profile.yaml").read_bytes() == before
+    assert run.whole
+    drive = tmp_path / "drive"
+    (drive / "fresh").mkdir(parents=True)
+    (drive / "fresh" / "profile.yaml").write_bytes(before)
+    with pytest.raises(DataError, match=r"drive/fresh holds the run of a profile named demo"):
+        Run.create(tmp_path / "fresh", load_profile("demo", ["name=mine", f"drive={drive}"]))
+    assert not (tmp_path / "fresh").exists()
 
 
 def test_folders_that_are_no_runs_are_refused(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_no_room_begins_in_a_folder_that_another_holds(held: Path, room: str) ->
 def test_another_profile_does_not_replace_that_of_a_held_run(held: Path) -> None:
     before = (held / "profile.yaml").read_bytes()
     with pytest.raises(RunLocked, match="is in use by process"):
-        Run.create(held, load_profile("demo"))
+        Run.create(held, load_profile("demo", ["name=rehearsal"]))
     assert (held / "profile.yaml").read_bytes() == before
 
 
@@ -67,8 +67,8 @@ def test_a_dead_machines_lock_is_taken_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(RunLocked, match=r"locked by process \d+ on colab-7 since 2026-01-01 00:00:00; .*--take-over"):
         chain.curate(run.path)
     with pytest.raises(RunLocked, match="--take-over"):
-        Run.create(run.path, load_profile("demo"))
-    assert Run.create(run.path, load_profile("demo"), take_over=True).profile.name == "demo"
+        Run.create(run.path, load_profile("demo", ["name=rehearsal"]))
+    assert Run.create(run.path, load_profile("demo", ["name=rehearsal"]), take_over=True).profile.task == "describe"
     assert leftovers(run.path) == []
 
 
