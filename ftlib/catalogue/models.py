@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from ftlib.configuration import convert, nearest
+from ftlib.configuration import convert
 from ftlib.errors import ProfileError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -137,7 +138,9 @@ def find_model(name: str, extra: Mapping[str, Mapping[str, Any]] | None = None) 
         return known[max(dated)]  # the newest
     if Path(name).is_dir() or _HUB_ID.fullmatch(name) or _TUNED_ID.fullmatch(name):
         return Model(name=name, id=name)
+    close = [repr(one) for one in difflib.get_close_matches(name, list(known), n=3)]
+    near = f" (did you mean {' or '.join(close)}?)" if close else ""
     raise ProfileError(
-        f"There is no model {name!r} in the catalogue{nearest(name, list(known))}; `ftlib models` lists them, and one outside it is given "
+        f"There is no model {name!r} in the catalogue{near}; `ftlib models` lists them, and one outside it is given "
         f"as a hub id (owner/name), a folder, or with its fields under models: {{{name}: {{id: ...}}}} in the profile."
     )

@@ -125,8 +125,9 @@ def test_a_model_outside_the_catalogue_works(tmp_path: Path) -> None:
         model = find_model(name)
         assert model.id == name
         assert model.local or name.startswith("ft:")
-    with pytest.raises(ProfileError, match=r"did you mean 'qwen3-4b'.*under models:"):
+    with pytest.raises(ProfileError, match=r"did you mean 'qwen3-4b'.*under models:") as caught:
         find_model("qwen3-4bb")
+    assert "tiny-llama" not in str(caught.value)  # the nearest few alone: `ftlib models` lists all of them
 
 
 def test_fields_in_the_profile_make_or_override_an_entry() -> None:
