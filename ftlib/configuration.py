@@ -65,17 +65,17 @@ def nearest(word: str, choices: Sequence[str]) -> str:
 def convert(value: Any, kind: type[T], where: str) -> T:
     """A checked object from plain YAML values. Raises ProfileError with the place, the key and the nearest valid one."""
     try:
-        return msgspec.convert(_numbers(value), kind)
+        return msgspec.convert(numbers(value), kind)
     except msgspec.ValidationError as error:
         raise ProfileError(f"{where}: {_explain(str(error), kind)}.") from None
 
 
-def _numbers(value: Any) -> Any:
+def numbers(value: Any) -> Any:
     """YAML 1.1 reads ``2e-4`` as a text; make such texts the numbers that everybody means."""
     if isinstance(value, dict):
-        return {str(key): _numbers(item) for key, item in value.items()}
+        return {str(key): numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
+        return [numbers(item) for item in value]
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
     return value

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from ftlib.configuration import Strict, convert, nearest, read_yaml
+from ftlib.configuration import Strict, convert, nearest, numbers, read_yaml
 from ftlib.errors import ProfileError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -197,11 +197,20 @@ def load_profile(name: str | Path, overrides: Sequence[str] = ()) -> Profile:
         value["name"] = re.sub(r"[^a-z0-9._-]", "-", Path(str(name)).stem.lower())
     for override in overrides:
         _apply(value, override)
+    _check_sizes(value.get("data"), where)
     profile = convert(value, Profile, where)
     if profile.matrix:
         profile = _expand(profile, where)
     check_profile(profile, where)
     return profile
+
+
+def _check_sizes(data: Any, where: str) -> None:
+    """Raises ProfileError where a size is a text, such as 80%, that is no number."""
+    for key in ("train", "valid", "test"):
+        text = data.get(key) if isinstance(data, dict) else None
+        if isinstance(text, str) and not isinstance(numbers(text), float):
+            raise ProfileError(f"{where}: data.{key}: {text!r} is neither a number of rows nor a share such as 0.8.")
 
 
 def _apply(value: dict[str, Any], override: str) -> None:

@@ -22,7 +22,8 @@ def test_every_built_in_profile_loads_and_survives_being_written(name: str, tmp_
     ("override", "message"),
     [
         ("data.trian=5", r"unknown key data\.trian .did you mean 'train'"),
-        ("data.train=many", r"data\.train: expected a number or nothing"),
+        ("data.train=80%", r"data\.train: '80%' is neither a number of rows nor a share such as 0\.8\.$"),
+        ("data.train=[1]", r"data\.train: expected a number or nothing"),
         ("nmae=x", "unknown key nmae .did you mean 'name'"),
         ("contestants.tiny-llama.lora.alhpa=3", r"lora\.alhpa .did you mean 'alpha'"),
         ("contestants.tiny-lama.epochs=3", "no contestant 'tiny-lama' .did you mean 'tiny-llama'"),
