@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftlib.configuration import read_yaml
 from ftlib.errors import DataError, FtlibError
 from ftlib.profile import Profile
 
@@ -13,13 +12,15 @@ def preflight(profile: Profile) -> None:
     """Check that everything a profile names exists. Raises ProfileError or DataError."""
     from ftlib.catalogue import find_model
     from ftlib.catalogue.prices import read_prices
+    from ftlib.curation.recipe import check_shares, load_recipe
     from ftlib.evaluation.questions import check_evaluation
     from ftlib.formatting.task import load_task
     from ftlib.training.hosted.provider import load_provider
 
     check_evaluation(profile.evaluation)
-    for recipe in profile.recipes():
-        read_yaml(recipe, "recipes", "recipe")
+    for recipe in [*profile.recipes(), *([profile.data.held_out] if profile.data.held_out else [])]:
+        load_recipe(recipe)
+    check_shares([profile.data.train, profile.data.valid, profile.data.test], "data: train, valid and test")
     load_task(profile.task)
     if profile.prices:
         read_prices(profile.prices)

@@ -30,6 +30,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         (["run", "demo", "--set", "data.recipe=defualt"], "did you mean 'default'"),
         (["run", "demo", "--set", "task=descirbe"], "did you mean 'describe'"),
         (["run", "demo", "--set", "contestants.tiny-llama.model=tiny-lama"], "tiny-lama"),
+        (["run", "demo", "--set", "data.train=0.9", "data.valid=0.1", "data.test=0.2"], "the shares add up to 1.2; they cannot pass 1"),
         (["run", "demo", "--set", "seed=-1"], "seed: expected a whole number >= 0"),
         (["run", "demo", "--set", "contestants.tiny-llama.seed=4294967296"], "seed: expected a whole number"),
         (["run", "demo", "--set", "evaluation.judge={provider: openai, model: m, pairs: -5}"], "pairs: expected a whole number >= 1"),

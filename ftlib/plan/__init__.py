@@ -13,6 +13,7 @@ from ftlib.configuration import builtin_names
 from ftlib.errors import DataError, ProfileError
 from ftlib.files import scratch_folder
 from ftlib.plan.text import estimate_text
+from ftlib.preflight import preflight
 from ftlib.profile import check_whole_epochs, load_profile
 from ftlib.runs import Run
 
@@ -90,6 +91,7 @@ def _profile(name: str, epochs: float | None, gpu: str, file: str | Path | None,
     sets = [f"contestants.{c.name}.epochs={epochs:g}" for c in profile.contestants] if epochs else []
     sets += [f"prices={json.dumps(str(file))}"] if file else []
     profile = load_profile(name, [*overrides, *sets])
+    preflight(profile)
     with scratch_folder() as folder:
         run = Run.create(folder / profile.name, profile)
         return estimate_run(run, gpu=gpu)

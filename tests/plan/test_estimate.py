@@ -138,6 +138,13 @@ def test_a_model_without_sizes_says_so(tmp_path: Path) -> None:
         ("hosted", {"epochs": 2.7}, ProfileError, "'gpt-4o-mini': epochs is 2.7, but a hosted service trains whole epochs"),
         ("dmeo", {}, ProfileError, "did you mean 'demo'"),
         ("demo", {"model": GPT}, ProfileError, "belong to a training file"),
+        ("demo", {"overrides": ["data.train=0.9", "data.test=0.2", "data.valid=0"]}, ProfileError, r"data: .*the shares add up to 1\.1"),
+        (
+            "demo",
+            {"overrides": ['+contestants={"name": "r", "trainer": "hosted", "recorded": "none.jsonl"}']},
+            DataError,
+            r"recorded answers none\.jsonl do not exist",
+        ),
     ],
 )
 def test_what_cannot_be_estimated_says_why(what: str, options: dict[str, Any], error: type[Exception], says: str, tmp_path: Path) -> None:
