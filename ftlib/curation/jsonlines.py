@@ -14,7 +14,6 @@ from ftlib.curation.records import Batch, Batches, Fields, Record, Rejected
 
 CHUNK = 1 << 21
 LONGEST_LINE = 16 << 20  # bytes; a longer line is no row of a data set, and would eat the memory
-DEEPEST = 900
 
 
 def read_jsonl(stream: IO[bytes], fields: Fields, *, first_line: int = 1) -> Batches:
