@@ -20,6 +20,10 @@ from ftlib.training.hosted.provider import load_provider
 from ftlib.training.local.settings import settings_for
 
 SOON_DAYS = 90
+UNTIMED = {
+    "local": "no published figure says how fast a model answers, nor where its answers end; the log tells as it answers",
+    "hosted": "how fast a service answers is not known beforehand; the log tells as it answers",
+}
 SEED = 42  # of the order in which a file's rows are grouped into batches
 Json = dict[str, Any]
 
@@ -30,7 +34,8 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
     ``bases`` is what the contestants before it ask their base models (see ``borrowed``).
     """
     asked_for = contestant.model or contestant.existing or ""
-    head = {"contestant": contestant.name, "trainer": contestant.trainer, "provider": contestant.provider, "model": asked_for}
+    head: Json = {"contestant": contestant.name, "trainer": contestant.trainer, "provider": contestant.provider, "model": asked_for}
+    head |= {"systems": contestant.systems(), "answers_seconds": None}
     if contestant.recorded is not None:
         return {**head, "na": {"training": "the answers are recorded", "answers": "the answers are recorded"}}, NOTHING, NOTHING
     model = find_model(asked_for, run.profile.models)
@@ -40,6 +45,7 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
         if rows:
             settings = settings_for(contestant, model=model, seed=run.profile.seed)
             report = local_training(rows, model, settings, gpu, revision=contestant.revision)
+        report["na"] |= {"answers_seconds": UNTIMED["local"]}
         return {**head, **report, "answers": asked(run, contestant), "answers_cost_usd": 0.0}, NOTHING, NOTHING
     return _hosted(run, contestant, model, rows, head, prices, borrowed(run, contestant, bases))
 
@@ -62,6 +68,7 @@ def _hosted(
         except UnknownPrice as error:
             report |= unknown("training_cost_usd")
             report["na"]["training_cost_usd"] = not_tuned(model, provider.name) or unpriced(model, provider.name, error)
+    report["na"]["answers_seconds"] = UNTIMED["hosted"]
     sets = asked(run, contestant, encoding=model.encoding or ENCODING)
     states = [system.rpartition(".")[2] for system in contestant.systems()]
     share = provider.batch_discount if contestant.batch_api else 1.0

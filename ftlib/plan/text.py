@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+TIMING = "answers_seconds"  # told beside the number of questions
 Json = dict[str, Any]
 
 
@@ -33,10 +34,12 @@ def _profile(found: Json) -> list[str]:
         if "answers" in report:
             items = sum(part["items"] for part in report["answers"].values())
             sets = ", ".join(f"{name} {part['items']}" for name, part in report["answers"].items())
-            paid = in_dollars(report, "answers_cost_usd") if report["trainer"] == "hosted" else "no bill; how long it takes is measured as it answers"
+            paid = in_dollars(report, "answers_cost_usd") if report["trainer"] == "hosted" else "no bill"
             lent = sorted(set(report.get("base_answers_of", {}).values()))
             paid += f"; its base answers for {', '.join(lent)} already" if lent else ""
-            lines.append(f"    asks {items} questions of each system ({sets}): {paid}")
+            of, count = ("each of 2 systems", f", {2 * items:,} in all") if len(report["systems"]) == 2 else ("one system", "")
+            lines.append(f"    asks {items:,} questions of {of} ({sets}){count}: {paid}")
+            lines.append(f"    time of answering: n/a, {report['na'][TIMING]}")
         lines += ["    " + line for line in _thousand(report)]
     lines.append(
         f"  training {in_dollars(found, 'training_cost_usd')}, answers {in_dollars(found, 'answers_cost_usd')}, "
@@ -52,7 +55,7 @@ def _profile(found: Json) -> list[str]:
 
 def _training(report: Json) -> list[str]:
     if "examples" not in report:
-        return [f"{key}: {why}" for key, why in report.get("na", {}).items()]
+        return [f"{key}: {why}" for key, why in report.get("na", {}).items() if key != TIMING]
     each = report["tokens_per_example"]
     steps = "" if report["steps"] is None else f", {report['steps']} steps"
     lines = [
@@ -70,7 +73,7 @@ def _training(report: Json) -> list[str]:
         fits = {True: ", fits", False: ", does not fit", None: "" if report["gpu"] == "cpu" else ", may not fit"}[report["fits"]]
         took = f"{_time(report['seconds_low'])} to {_time(report['seconds_high'])}"
         lines.append(f"{took}, {report['memory_bytes'] / 1e9:.1f} GB on {report['gpu']}{fits}{_rented(report)}")
-    return [*lines, *report.get("reasoning", []), *(f"{key}: {why}" for key, why in report.get("na", {}).items() if key != "steps")]
+    return [*lines, *report.get("reasoning", []), *(f"{key}: {why}" for key, why in report.get("na", {}).items() if key not in ("steps", TIMING))]
 
 
 def _rented(report: Json) -> str:
