@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftlib.comparison.choice import choices, sensitivity
+from ftlib.comparison.choice import choices
 from ftlib.comparison.cost import SystemCost, costs
 from ftlib.comparison.criteria import break_evens, cost, precision, seed_note, training
 from ftlib.comparison.flexibility import flexibility
@@ -15,6 +15,7 @@ from ftlib.comparison.load import Material
 from ftlib.comparison.pairs import ALPHA, holm_p
 from ftlib.comparison.questions import Question, questions
 from ftlib.comparison.ranking import ranking
+from ftlib.comparison.sensitivity import sensitivity
 from ftlib.comparison.table import Cell, Column, Figure, Table, told_once
 from ftlib.comparison.verdict import Verdict, verdict
 

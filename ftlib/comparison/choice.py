@@ -1,4 +1,4 @@
-"""Which system one would choose for so many answers a month, and what would change that choice."""
+"""Which system one would choose for so many answers a month, and why."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from dataclasses import dataclass, replace
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost
 from ftlib.comparison.load import Material, label
-from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, score, significant
-from ftlib.comparison.table import Cell, Column, Figure, Table, known, listed, number
+from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, score, significant, tied
+from ftlib.comparison.table import Figure, listed, number
 
-SCENARIOS: list[tuple[str, float, float]] = [
-    ("as in the price book", 1, 1),
-    ("GPU hour at half price", 0.5, 1),
-    ("GPU hour at double price", 2, 1),
-    ("bills at half price", 1, 0.5),
-    ("bills at double price", 1, 2),
-]
+NOTHING = "No model was scored, so there is nothing to choose."
 OWN = "On a machine of one's own they are paid with nothing but time."
 
 
@@ -66,52 +60,105 @@ def cheapest(
 ) -> tuple[str | None, float | None]:
     """The cheapest of some systems at a volume, and what it costs; the earlier one where two cost the same; None where no cost is known.
 
-    ``paid`` counts money charged alone; ``gpu`` and ``hosted`` multiply the prices of the accounted cost.
+    ``paid`` counts money charged alone; ``gpu`` and ``hosted`` multiply the prices.
     """
-    totals = {name: found[name].paid(volume) if paid else found[name].total(volume, gpu=gpu, hosted=hosted) for name in names}
+    totals = {name: found[name].paid(volume, hosted=hosted) if paid else found[name].total(volume, gpu=gpu, hosted=hosted) for name in names}
     priced = [(round(total, 6), i, name) for i, (name, total) in enumerate(totals.items()) if total is not None]
     return (min(priced)[2], min(priced)[0]) if priced else (None, None)
 
 
-def choices(material: Material, found: Mapping[str, SystemCost]) -> list[Choice]:
-    """One choice for each volume: the cheapest of the systems that are as good as the best."""
-    return [_without_model(material, _choose(material, found, volume)) for volume in VOLUMES]
+@dataclass(frozen=True)
+class Pick:
+    """What one would choose at a volume and at some prices: what verdict and sensitivity both go by."""
+
+    good: list[str]  # the models that are as good as the best model, best first
+    model: str | None  # the one among them; None where no model was scored
+    usd: float | None  # None: not known
+    charged: list[str]  # of ``good``: whose machine hours have no price, so that money charged is counted for all
+    unknown: list[str]  # of ``good``: of whose cost nothing is known
+    free: str | None  # what needs no model, where it has the best figure of all
+
+    @property
+    def system(self) -> str | None:
+        """The system chosen."""
+        return self.free or self.model
 
 
-def _without_model(material: Material, choice: Choice) -> Choice:
-    """The same choice, or what needs no model at all where that is shown to be better than the model chosen."""
-    best = ranked(material)[:1]
-    if choice.system is None or not best or material.state(best[0]) != "trivial":
-        return choice
-    gap = difference(material, choice.system, best[0])
-    if not gap.mark:
-        return choice
-    why = f"{label(best[0]).capitalize()} is better than every model, and nothing is trained or billed for it; {choice.system} is {worse_by(gap)}."
-    return Choice(choice.volume, best[0], 0.0, f"{why} Among the models: {choice.system}. {choice.why}", choice.time)
-
-
-def _choose(material: Material, found: Mapping[str, SystemCost], volume: int) -> Choice:
+def pick(material: Material, found: Mapping[str, SystemCost], volume: float, *, gpu: float = 1, hosted: float = 1) -> Pick:
+    """The cheapest of the models that are as good as the best, or what needs no model where it has the best figure of all."""
     good = as_good(material)
-    if not good:
-        return Choice(volume, None, None, "No model was scored, so there is nothing to choose.")
-    unpriced = [name for name in good if found[name].total(volume) is None]
-    name, usd = cheapest(good, found, volume, paid=bool(unpriced))
-    if name is None or usd is None:
-        reason = found[good[0]].per_1000.na or found[good[0]].fixed.na
-        why = f"{good[0]} has the best {material.primary}; what its answers cost is not known ({reason})."
-        return Choice(volume, good[0], None, why)
+    charged = [name for name in good if found[name].total(volume) is None and found[name].paid(volume) is not None]
+    unknown = [name for name in good if (found[name].paid(volume) if charged else found[name].total(volume)) is None]
+    model, usd = cheapest(good, found, volume, gpu=gpu, hosted=hosted, paid=bool(charged))
+    best = ranked(material)[:1]
+    free = best[0] if good and material.state(best[0]) == "trivial" else None
+    return Pick(good, model or (good[0] if good else None), usd, charged, unknown, free)
+
+
+def choices(material: Material, found: Mapping[str, SystemCost]) -> list[Choice]:
+    """One choice for each volume."""
+    return [_choice(material, found, volume) for volume in VOLUMES]
+
+
+def _choice(material: Material, found: Mapping[str, SystemCost], volume: int) -> Choice:
+    made = pick(material, found, volume)
+    if made.model is None:
+        return Choice(volume, None, None, NOTHING)
+    why = _why(material, found, made, volume)
+    time = _hours(found[made.model], volume)
+    if made.free is None:
+        return Choice(volume, made.model, made.usd, why, time)
+    return Choice(volume, made.free, 0.0, f"{_without_model(material, made.free, made.model)} Among the models: {made.model}. {why}", time)
+
+
+def _without_model(material: Material, free: str, model: str) -> str:
+    """Why what needs no model is chosen: it has the best figure, and what a test says of it and the models."""
+    gap = difference(material, model, free)
+    if all(tied(material, free, other) is False for other in ranked(material, trivial=False)):
+        ahead = "is better than every model"
+    else:
+        ahead = f"has the best {material.primary} of all ({score(material, free).text()})"
+    if gap.value is None:
+        stands = "was not tested against it"
+    else:
+        stands = f"is {worse_by(gap)}" if gap.mark else f"cannot be told apart from it ({gap.text()} {gap.unit})".replace(" )", ")")
+    return f"{label(free).capitalize()} {ahead}, and nothing is trained or billed for it; {model} {stands}."
+
+
+def _why(material: Material, found: Mapping[str, SystemCost], made: Pick, volume: int) -> str:
+    """Why that model among the models."""
+    good, name = made.good, made.model
+    assert name is not None
     if len(good) == 1:
         why = _ahead(material, name)
     else:
-        same = {round(total, 6) for other in good if (total := found[other].paid(volume) if unpriced else found[other].total(volume)) is not None}
-        least = "and all of them cost the same, so the one with the best figure is taken" if len(same) == 1 else f"and {name} costs the least"
-        why = f"{listed(good[1:])} cannot be told apart in quality from {good[0]}, which has the best figure, {least}."
-    if unpriced:
+        alike = f"{listed(good[1:])} cannot be told apart in quality from {good[0]}"
+        why = f"{alike}, which has the best figure of the models{_least(found, made, volume)}."
+    if made.unknown:
+        reasons = {found[other].per_1000.na or found[other].fixed.na: None for other in made.unknown}
+        why += f" What the answers of {listed(made.unknown)} cost is not known ({'; '.join(reasons)})."
+    if made.charged:
         why += (
-            f" Counted is money charged, because an hour of the machine of {listed(unpriced)} has no price here ({found[unpriced[0]].hour_price.na})."
+            f" Counted is money charged, because an hour of the machine of {listed(made.charged)} has no price here"
+            f" ({found[made.charged[0]].hour_price.na})."
         )
-    why += _cheaper(material, found, name, usd, volume, paid=bool(unpriced)) + _no_model(material, name)
-    return Choice(volume, name, usd, why, _hours(found[name], volume))
+    why += _cheaper(material, found, made, volume)
+    return why + _no_model(material, name, made.free)
+
+
+def _least(found: Mapping[str, SystemCost], made: Pick, volume: int) -> str:
+    """How the model chosen stands in cost to the others that are as good, as a clause."""
+    known = [name for name in made.good if name not in made.unknown]
+    if not known:
+        return ", and is taken because no cost is known"
+    if len(known) == 1:
+        return f", and only of {known[0]} the cost is known"
+    totals = {round(found[name].paid(volume) if made.charged else found[name].total(volume), 6) for name in known}  # type: ignore[arg-type]
+    if len(totals) > 1:
+        return f", and {made.model} costs the least" + (" of those whose cost is known" if made.unknown else "")
+    if made.unknown:
+        return f", and {listed(known)} cost the same, of which {made.model} has the best figure"
+    return ", and all of them cost the same, so the one with the best figure is taken"
 
 
 def _ahead(material: Material, name: str) -> str:
@@ -124,11 +171,15 @@ def _ahead(material: Material, name: str) -> str:
     return f"{name} is better than every other model {figure}." if others else f"{name} is the only model that was scored {figure}."
 
 
-def _no_model(material: Material, name: str) -> str:
-    """What needs no model and cannot be told apart from a system."""
-    trivial = [other for other in ranked(material) if material.state(other) == "trivial"]
-    rivals = [other for other in trivial if (row := pair(material, name, other)) and not significant(row)]
-    return f" Without any model, {listed([label(other) for other in rivals])} cannot be told apart from it." if rivals else ""
+def _no_model(material: Material, name: str, besides: str | None) -> str:
+    """What needs no model and is better than a model or cannot be told apart from it, but for the one that is named already."""
+    rivals = [other for other in ranked(material) if material.state(other) == "trivial" and other != besides]
+    alike = [label(other) for other in rivals if tied(material, other, name)]
+    higher = ranked(material).index(name)
+    better = [label(other) for other in ranked(material)[:higher] if other in rivals and tied(material, other, name) is False]
+    said = [f"{listed(better)} {'is' if len(better) == 1 else 'are'} better than {name}"] if better else []
+    said += [f"{listed(alike)} cannot be told apart from {name}"] if alike else []
+    return f" Without any model, {listed(said)}." if said else ""
 
 
 def _hours(one: SystemCost, volume: int) -> str:
@@ -140,9 +191,12 @@ def _hours(one: SystemCost, volume: int) -> str:
     return f"{volume:,} answers take {one.system} {number(hours, 1)} machine hours{busy}."
 
 
-def _cheaper(material: Material, found: Mapping[str, SystemCost], name: str, usd: float, volume: int, *, paid: bool) -> str:
-    """What the cheapest worse system would save and lose."""
-    other, total = cheapest([other for other in found if other != name], found, volume, paid=paid)
+def _cheaper(material: Material, found: Mapping[str, SystemCost], made: Pick, volume: int) -> str:
+    """What the cheapest worse model would save and lose."""
+    name, usd = made.model, made.usd
+    if name is None or usd is None:
+        return ""
+    other, total = cheapest([other for other in found if other != name], found, volume, paid=bool(made.charged))
     if other is None or total is None or total >= usd - 0.005:
         return ""
     gap = difference(material, other, name)
@@ -158,33 +212,3 @@ def worse_by(gap: Figure) -> str:
     shown = Figure(abs(gap.value), low=ends[0] if len(ends) == 2 else None, high=ends[-1] if len(ends) == 2 else None, digits=gap.digits).text()
     head, space, tail = shown.partition(" ")
     return f"{head} {gap.unit} worse{space}{tail}".replace("  ", " ")
-
-
-def sensitivity(material: Material, found: Mapping[str, SystemCost]) -> Table:
-    """Totals and choices when prices are half or double."""
-    columns = [
-        Column("scenario", "Prices"),
-        *(Column(f"choice.{n}", f"choice at {n:,} answers") for n in VOLUMES),
-        *(Column(f"{name}.{n}", f"{name} at {n:,}", "USD") for name in found for n in VOLUMES),
-    ]
-    good = as_good(material)
-    rows: list[dict[str, Cell]] = []
-    for title, gpu, hosted in SCENARIOS:
-        row: dict[str, Cell] = {"scenario": title}
-        for n in VOLUMES:
-            row[f"choice.{n}"] = cheapest(good, found, n, gpu=gpu, hosted=hosted)[0] or "n/a: no cost is known"
-            row |= {
-                f"{name}.{n}": known(one.total(n, gpu=gpu, hosted=hosted), one.fixed.na or one.per_1000.na, unit="USD", digits=2)
-                for name, one in found.items()
-            }
-        rows.append(row)
-    steady = [n for n in VOLUMES if len({str(row[f"choice.{n}"]) for row in rows}) == 1]
-    notes = [f"The choice at {n:,} answers {'stays the same' if n in steady else 'changes'} when prices halve or double." for n in VOLUMES]
-    return Table(
-        "sensitivity",
-        "Sensitivity to prices",
-        "Accounted cost of training and so many answers, and the choice among the systems that are as good as the best.",
-        columns,
-        rows,
-        notes,
-    )

@@ -58,11 +58,11 @@ class SystemCost:
             return None
         return (self.fixed.value + self.per_1000.value * answers / 1000) * (hosted if self.hosted else gpu)
 
-    def paid(self, answers: float) -> float | None:
-        """Money charged for training and so many answers, USD: 0 on a machine of one's own. None where unknown."""
+    def paid(self, answers: float, *, hosted: float = 1.0) -> float | None:
+        """Money charged for training and so many answers, USD: 0 on a machine of one's own; ``hosted`` multiplies bills. None where unknown."""
         if self.train_paid.value is None or self.paid_per_1000.value is None:
             return None
-        return self.train_paid.value + self.paid_per_1000.value * answers / 1000
+        return (self.train_paid.value + self.paid_per_1000.value * answers / 1000) * (hosted if self.hosted else 1.0)
 
     def machine_hours(self, answers: float) -> float | None:
         """Machine hours that so many answers take; None for an API or where it is not known."""

@@ -250,18 +250,6 @@ def test_a_judge_is_shown_with_its_controls_and_a_refused_one_with_its_reason(ma
     assert any("No judge was run" in limit for limit in refused.limits)
 
 
-def test_what_needs_no_model_is_chosen_where_it_is_better_and_named_where_it_is_as_good(make_run: Callable[..., Run]) -> None:
-    better = build(load_run(make_run("better", level={**BASE, "nearest": 1.4}))).verdict.choices[0]
-    assert (better.system, better.usd) == ("nearest", 0.0)
-    assert "Among the models:" in better.why
-    run = make_run("alike")
-    for tuned in ("llama.tuned", "gpt.tuned"):
-        edit_pair(run, tuned, "nearest", difference=0.2, low=-1.0, high=1.4, p=0.7)
-    alike = build(load_run(run)).verdict.choices[0]
-    assert alike.system in ("llama.tuned", "gpt.tuned")
-    assert "the description of the nearest training title cannot be told apart from it" in alike.why
-
-
 def test_the_reason_of_a_refusal_stands_once_in_a_table(material: Material) -> None:
     reasons = {str(told["reason"]) for told in (*material.trainings.values(), *material.systems.values()) if told.get("status") == "refused"}
     assert reasons

@@ -1,0 +1,97 @@
+"""The choice names what is free and as good, says what it does not know, and is the same in verdict and sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ftlib.comparison.build import build
+from ftlib.comparison.choice import Choice
+from ftlib.comparison.load import load_run
+from ftlib.comparison.table import Table
+from ftlib.files import read_json, write_json
+from ftlib.runs import Run
+from tests.comparison.conftest import LEVEL
+from tests.comparison.test_figures import edit_pair
+
+NEAREST, CONSTANT = "the description of the nearest training title", "one constant answer"
+
+
+def made(run: Run) -> tuple[Choice, Table]:
+    """The choice at 1,000 answers, and the table of sensitivity, which must name the same system."""
+    comparison = build(load_run(run))
+    choice, table = comparison.verdict.choices[0], comparison.tables["sensitivity"]
+    assert table.rows[0]["choice.1000"] == choice.system
+    return choice, table
+
+
+def without_cost(run: Run, *systems: str) -> None:
+    """Take away what is known of the cost of hosted answers."""
+    path = run.path / "scores" / "summary.json"
+    summary = read_json(path)
+    for name in systems:
+        summary["systems"][name] |= {"usd_per_1000": None, "na": {"usd_per_1000": "the answers do not say"}}
+    write_json(path, summary)
+
+
+def without_hour_price(run: Run) -> None:
+    path = run.path / "llama" / "training.json"
+    write_json(path, {**read_json(path), "device": {"name": "abacus", "kind": "cpu"}})
+
+
+def test_what_needs_no_model_is_chosen_where_it_is_better_and_named_where_it_is_as_good(make_run: Callable[..., Run]) -> None:
+    better, table = made(make_run("better", level={**LEVEL, "nearest": 1.4}))
+    assert (better.system, better.usd) == ("nearest", 0.0)
+    assert "is better than every model" in better.why
+    assert "Among the models:" in better.why
+    assert table.notes[0].startswith("The choice at 1,000 answers, nearest, costs nothing at any price; the one among the models,")
+    run = make_run("alike")
+    for tuned in ("llama.tuned", "gpt.tuned"):
+        edit_pair(run, tuned, "nearest", difference=0.2, low=-1.0, high=1.4, p=0.7)
+    alike, _ = made(run)
+    assert alike.system in ("llama.tuned", "gpt.tuned")
+    assert f"{NEAREST} cannot be told apart from {alike.system}" in alike.why
+
+
+def test_what_needs_no_model_and_leads_is_chosen_where_the_cost_of_the_model_is_not_known(make_run: Callable[..., Run]) -> None:
+    run = make_run(level={"gpt.tuned": 1.0, "nearest": 1.05, "constant": 1.02, "echo": 0.3})
+    for free in ("nearest", "constant"):
+        edit_pair(run, "gpt.tuned", free, difference=-1.0, low=-4.0, high=2.0, p=0.5)
+    without_cost(run, "gpt.tuned")
+    choice, table = made(run)
+    assert (choice.system, choice.usd) == ("nearest", 0.0)
+    assert choice.why.startswith("The description of the nearest training title has the best rougeL of all (")
+    assert "gpt.tuned cannot be told apart from it (-1.0 (-4.0 to 2.0) points)" in choice.why
+    assert "gpt.tuned has the best" not in choice.why
+    assert f"{CONSTANT} cannot be told apart from gpt.tuned" in choice.why
+    assert table.notes[0].endswith("gpt.tuned, rests on no price, because what the answers of gpt.tuned cost is not known.")
+    assert not any("halve" in note for note in table.notes)
+
+
+def test_better_than_every_model_is_said_only_where_every_one_was_tested_and_is_worse(make_run: Callable[..., Run]) -> None:
+    run = make_run(level={**LEVEL, "nearest": 1.4})
+    for other in ("llama.tuned", "gpt.tuned"):
+        edit_pair(run, "nearest", other, difference=4.0, low=3.0, high=5.0, p=0.0002)
+    edit_pair(run, "nearest", "gpt.base", difference=4.0, low=-1.0, high=9.0, p=0.2)
+    assert "is better than every model" not in made(run)[0].why
+    assert "points worse" in made(run)[0].why
+
+
+def test_a_model_of_unknown_cost_is_left_out_and_said_to_be(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    without_cost(run, "gpt.tuned")
+    choice, table = made(run)
+    assert choice.system == "llama.tuned"
+    assert "and only of llama.tuned the cost is known" in choice.why
+    assert "What the answers of gpt.tuned cost is not known (the answers do not say)." in choice.why
+    assert "cost the same" not in choice.why
+    assert "stays the same" in table.notes[0]
+
+
+def test_an_hour_without_a_price_is_an_hour_of_ones_own_machine(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    without_cost(run, "gpt.tuned")
+    without_hour_price(run)
+    choice, table = made(run)
+    assert choice.system == "llama.tuned"
+    assert "an hour of the machine of llama.tuned has no price here" in choice.why
+    assert table.notes[-1] == "Choices go by money charged, because an hour of the machine of llama.tuned has no price here."
