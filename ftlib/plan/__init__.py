@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ftlib.files import scratch_folder
 from ftlib.plan.text import estimate_text
 from ftlib.preflight import preflight
 from ftlib.profile import check_whole_epochs, load_profile
-from ftlib.runs import Run
+from ftlib.runs import Run, StepNeeded
 
 __all__ = ["estimate", "estimate_run", "estimate_text"]
 Json = dict[str, Any]
@@ -92,6 +93,12 @@ def _profile(name: str, epochs: float | None, gpu: str, file: str | Path | None,
     sets += [f"prices={json.dumps(str(file))}"] if file else []
     profile = load_profile(name, [*overrides, *sets])
     preflight(profile)
+    there = Path("results", profile.name).resolve()
+    if (there / "steps").is_dir():  # a run of it: its files serve where they are what this profile would make
+        run = Run(there, profile)
+        run.only_look = True
+        with suppress(StepNeeded):
+            return estimate_run(run, gpu=gpu)
     with scratch_folder() as folder:
         run = Run.create(folder / profile.name, profile)
         return estimate_run(run, gpu=gpu)

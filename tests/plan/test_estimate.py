@@ -14,10 +14,12 @@ from ftlib.catalogue.prices import UnknownPrice
 from ftlib.cli import main
 from ftlib.errors import DataError, ProfileError
 from ftlib.formatting.tokens import example_tokens, prompt_tokens, rows_tokens
-from ftlib.plan import estimate, estimate_text
+from ftlib.plan import estimate, estimate_run, estimate_text
 from ftlib.plan.contestants import dates
 from ftlib.plan.tokenizers import tokenizer_at_hand
 from ftlib.plan.training import padding
+from ftlib.profile import load_profile
+from ftlib.runs import Run
 from ftlib.training.local.settings import TuneSettings
 
 GPT = "gpt-4o-mini-2024-07-18"
@@ -185,6 +187,23 @@ def test_a_profile_counts_everything_that_will_be_asked() -> None:
     assert f"{2 * count} in all: no bill\n    time of answering: n/a, no published figure" in estimate_text(found)
     assert found["contestants"][0]["counted_by"] == "the tokenizer of tiny-llama"
     assert "within the budget" in estimate_text(found)
+
+
+def test_the_files_of_a_run_that_is_there_serve_where_they_are_the_profiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    estimate_run(Run.create(tmp_path / "results" / "demo", load_profile("demo", TINY)))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    found = []
+    for sets in ([], ["data.test=7"]):
+        caplog.clear()
+        with caplog.at_level("INFO", "ftlib"):
+            found.append(estimate("demo", overrides=[*TINY, *sets], epochs=3))
+        assert any(said.startswith("curate: running") for said in caplog.messages) == bool(sets)
+    assert [one["contestants"][0]["answers"]["test"]["items"] for one in found] == [6, 7]
+    assert found[0]["contestants"][0]["epochs"] == 3
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_a_base_that_contestants_share_is_paid_once(tmp_path: Path) -> None:
