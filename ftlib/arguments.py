@@ -20,6 +20,13 @@ SANDBOX = """The loopback service that speaks the hosted API.
 It takes files, really tunes a small model, answers, and charges nothing. It prints what to export; commands and notebooks
 started with that use it for `provider: sandbox`. Each --fault is something that a real service does on a bad day: replies that are
 lost, stall, drip or are no JSON, errors, limits, refusals, jobs that fail in each state. Files and jobs are kept in FTLIB_HOME/sandbox."""
+RUN = "a run folder, as `ftlib run` makes it"
+CONTESTANT = "its name in the run's profile"
+EXPORT_TO = "the adapter, the model with the adapter merged into it, that as one GGUF file, or the adapter on the Hugging Face hub"
+METRICS = (
+    "which: rouge1, rouge2, rougeL (also as rougeL_google, rougeL_stem), chrf, length_ratio, title_faithfulness, semantic "
+    "(all without a suffix; semantic where --embedding is given)"
+)
 CHECK_FOR = "openai, azure, nebius, together or sandbox (chat rows); local or local:MODEL (instruction and chat rows)"
 
 
@@ -120,7 +127,7 @@ def _curation(commands: Any) -> None:
     sub.add_argument("--rejected", action="store_true", help="write every rejected and every dropped row to rejected.jsonl, whole, with its reason")
     sub.add_argument("--overview", choices=["file", "kept"], default="file", help="tokens.json counts the whole file, or only kept rows (file)")
     sub = _add(commands, "leaks", "exact and near duplicates between files of any of our formats", "leaks curated/train.jsonl curated/test.jsonl")
-    sub.add_argument("files", nargs="+", type=Path)
+    sub.add_argument("files", nargs="+", type=Path, help="two or more: records, training rows, or tables")
     sub.add_argument("--threshold", type=float, default=0.8, help="Jaccard similarity from which two texts are near-duplicates (%(default)s)")
     _fields(sub)
 
@@ -133,10 +140,10 @@ def _fields(sub: Any) -> None:
 
 def _formatting(commands: Any) -> None:
     sub = _add(commands, "format", "records to training files", "format curated --to chat --task describe --out files")
-    sub.add_argument("folder", type=Path)
+    sub.add_argument("folder", type=Path, help="what `ftlib curate` wrote: train.jsonl, valid.jsonl, test.jsonl")
     sub.add_argument("--to", choices=["instruction", "chat"], required=True, help="hosted services take chat rows, the local trainer both")
     sub.add_argument("--task", default="describe", help="a built-in task (describe, title, seed-gpt, seed-llama) or a YAML file (%(default)s)")
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--out", type=Path, required=True, help="folder to write")
     sub.add_argument("--for", dest="destination", metavar="DESTINATION", help=FORMAT_FOR)
     sub.add_argument("--model", help="the model to be tuned (its context length, tokenizer and special tokens)")
     sub.add_argument("--truncate", type=int, metavar="TOKENS", help="cut answers of longer examples, and list them; nothing is cut unless given")
@@ -144,7 +151,7 @@ def _formatting(commands: Any) -> None:
         commands, "check", "is this training file good there", "check train.jsonl --for openai", "check train.jsonl --for local:tiny-llama --json"
     )
     sub.description = CHECK
-    sub.add_argument("file", type=Path)
+    sub.add_argument("file", type=Path, help="a training file (JSON lines)")
     sub.add_argument("--for", dest="destination", required=True, metavar="DESTINATION", help=CHECK_FOR)
     sub.add_argument("--validation", type=Path, help="the validation file that goes with it")
     sub.add_argument("--model", help="the model to be tuned (its context length, tokenizer and special tokens)")
@@ -171,21 +178,21 @@ def _formatting(commands: Any) -> None:
 
 def _contestant(commands: Any) -> None:
     sub = _add(commands, "train", "one contestant by itself", "train demo tiny-llama --out results/demo")
-    sub.add_argument("profile")
-    sub.add_argument("contestant")
-    sub.add_argument("--out", type=Path)
+    sub.add_argument("profile", help="a built-in profile (demo, colab-t4, hosted, seed) or a YAML file")
+    sub.add_argument("contestant", help="its name in the profile")
+    sub.add_argument("--out", type=Path, help="the run folder (results/NAME by default)")
     _overrides(sub)
     sub = _add(commands, "ask", "ask a contestant of a run a question", 'ask results/demo tiny-llama "Blue ceramic mug"')
-    sub.add_argument("run", type=Path)
-    sub.add_argument("contestant")
+    sub.add_argument("run", type=Path, help=RUN)
+    sub.add_argument("contestant", help=CONTESTANT)
     sub.add_argument("text", nargs="?", help="the input; the first test row where none is given")
     sub.add_argument("--base", action="store_true", help="the base model too")
     sub = _add(commands, "export", "take a tuned model away", "export results/demo tiny-llama --to merged --out my-model")
-    sub.add_argument("run", type=Path)
-    sub.add_argument("contestant")
-    sub.add_argument("--to", choices=["adapter", "merged", "gguf", "hub"], required=True)
-    sub.add_argument("--out", type=Path)
-    sub.add_argument("--quantisation", default="q8_0", help="for gguf")
+    sub.add_argument("run", type=Path, help=RUN)
+    sub.add_argument("contestant", help=f"{CONTESTANT}; a local one")
+    sub.add_argument("--to", choices=["adapter", "merged", "gguf", "hub"], required=True, help=EXPORT_TO)
+    sub.add_argument("--out", type=Path, help="where to, new: a folder, for gguf a file (export/ in the contestant's folder by default)")
+    sub.add_argument("--quantisation", default="q8_0", help="of gguf, as llama.cpp names it: q8_0, f16, q4_k_m ... (%(default)s)")
     sub.add_argument("--repo", help="for hub: owner/name")
     sub = _add(
         commands,
@@ -217,9 +224,9 @@ def _evaluation(commands: Any) -> None:
     sub.description = "Metrics and statistics of answers, recorded anywhere. Exits with 1 where answers failed (null), or all of a system are empty."
     sub.add_argument("--references", type=Path, required=True, help="lines {id, title?, reference}")
     sub.add_argument("--answers", type=Path, nargs="+", required=True, help="lines {id, answer}; one file a system")
-    sub.add_argument("--metrics", nargs="+")
-    sub.add_argument("--primary", default="rougeL")
-    sub.add_argument("--seed", type=whole(0), default=42)
+    sub.add_argument("--metrics", nargs="+", metavar="METRIC", help=METRICS)
+    sub.add_argument("--primary", default="rougeL", metavar="METRIC", help="the metric that pairs of systems are tested by (%(default)s)")
+    sub.add_argument("--seed", type=whole(0), default=42, help="of everything random (%(default)s)")
     sub.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap and the permutation test; 20 or more, 10,000 by default")
     sub.add_argument("--train", type=Path, help="the training file, for the memorisation flag")
     sub.add_argument("--language", default="en", help="of the answers, as a code of two letters")
@@ -230,7 +237,7 @@ def _evaluation(commands: Any) -> None:
         commands, "judge", "let a model compare the answers of a run pairwise", "judge results/demo --provider openai --model MODEL --pairs 100"
     )
     sub.description = "Let a model compare the answers of a run pairwise. Exits with 1 where it was refused, or failed one of its controls."
-    sub.add_argument("run", type=Path)
+    sub.add_argument("run", type=Path, help=RUN)
     sub.add_argument("--provider", help="where the judge is: one of a profile's, or `local`; without one, the profile's judge or a blind sheet alone")
     sub.add_argument("--model", help="its id there")
     sub.add_argument("--pairs", type=whole(1), default=100, help="at most so many test items (%(default)s)")
@@ -238,7 +245,13 @@ def _evaluation(commands: Any) -> None:
     sub.add_argument("--temperature", type=float, default=0.0, help="of the judge; some models take 1 alone (%(default)s)")
     sub.add_argument("--max-new-tokens", type=whole(1), help="of a reply (64 for a verdict, 96 for marks); more for a model that reasons first")
     sub.add_argument("--human", type=Path, help="a blind sheet that came back filled: agreement")
-    sub = _add(commands, "compare", "workbook, charts and page from what is stored", "compare results/demo --out comparison")
-    sub.add_argument("runs", nargs="+", type=Path)
-    sub.add_argument("--out", type=Path, required=True)
+    sub = _add(
+        commands,
+        "compare",
+        "workbook, charts and page from what is stored",
+        "compare results/demo --out comparison",
+        "compare results/one results/two --out both",
+    )
+    sub.add_argument("runs", nargs="+", type=Path, help="run folders, one or several; several must have been tested on the same rows")
+    sub.add_argument("--out", type=Path, required=True, help="folder to write")
     sub.add_argument("--weights", help="your own weights, as precision=2,cost=1")

@@ -22,6 +22,11 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         assert f"  ftlib {name}" in capsys.readouterr().out
 
 
+def test_every_argument_is_described() -> None:
+    commands = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
+    assert [(name, action.dest) for name, sub in commands.items() for action in sub._actions if not action.help] == []
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
