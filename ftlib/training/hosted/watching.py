@@ -168,12 +168,13 @@ def _advance(progress: Any, record: JobFile) -> None:
     found = progress_of(record.content["events"])
     if found:
         if progress.total is None:
-            progress.reset()  # what it waited in the queue says nothing about its steps
+            progress.reset(found[1])  # what it waited in the queue says nothing about its steps
         progress.total = found[1]
-        progress.update(found[0] - progress.n)
     finish = record.content.get("estimated_finish")
     if isinstance(finish, int | float):
-        progress.set_postfix_str(f"done about {datetime.datetime.fromtimestamp(finish).strftime('%H:%M')}")
+        progress.set_postfix_str(f"done about {datetime.datetime.fromtimestamp(finish).strftime('%H:%M')}", refresh=False)
+    if found and found[0] > progress.n:  # a look that finds nothing new is no news: a log would get a line for each
+        progress.update(found[0] - progress.n)
 
 
 def _pause(link: Link, record: JobFile) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from ftlib.errors import ServiceDown, TrainingFailed
 from ftlib.files import read_json
+from ftlib.progress import RELAY
 from ftlib.training.hosted.failures import Failure
 from ftlib.training.hosted.link import Link
 from ftlib.training.hosted.metrics import from_events, parse_metrics, progress_of
@@ -131,6 +132,17 @@ def test_thirty_hours_are_watched_through(watching: Any) -> None:
     assert 20 < len(waiting) < 30
     assert waiting[0] == "still queued after 5 minutes"
     assert times(record) == {"queue": 72_000.0, "train": 36_000.0, "total": 108_000.0}
+
+
+def test_a_log_gets_no_line_for_a_look_that_finds_nothing_new(watching: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RELAY, str(tmp_path / "progress"))
+    running = {"status": "running", **CREATED, "estimated_finish": 1_800_000_000 + 30 * 3600}
+    events = [(i / 10, {"id": f"s{i}", "message": f"Step {i}/13: training loss=1.5"}) for i in range(1, 14)]
+    _, service, *_ = watching(phases((2, running), (99, DONE)), events)()
+    lines = (tmp_path / "progress").read_text().splitlines()
+    assert service.asked > 100
+    assert 1 <= len(lines) <= 14
+    assert all("/13 [" in line for line in lines)
 
 
 def test_an_outage_of_hours_is_waited_out(watching: Any) -> None:
