@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ftlib.arguments import parser, spread
+from ftlib.formatting.task import load_task
 from ftlib.profile import load_profile
 
 ROOT = Path(__file__).parent.parent
@@ -75,10 +76,21 @@ def test_the_profile_in_the_readme_is_one(tmp_path: Path) -> None:
     assert block
     path = tmp_path / "mine.yaml"
     path.write_text(block[1], "utf-8")
-    assert [c.name for c in load_profile(path).contestants] == ["small", "llama-3b", "gpt", "five-shot", "tuned-before", "theirs"]
+    assert [c.name for c in load_profile(path).contestants] == ["small", "rehearsal", "llama-3b", "gpt", "five-shot", "tuned-before", "theirs"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"])
+def test_the_task_in_the_readme_is_one_and_shares_no_folder_with_the_profile(tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(name: plants.*?)```", README, re.S)
+    assert block
+    (tmp_path / "plants.yaml").write_text(block[1], "utf-8")
+    task = load_task(str(tmp_path / "plants.yaml"))
+    assert task.prompt({"id": "1", "title": "Fern", "content": ""}).user == "Describe the plant that has this name.\n\nFern"
+    assert "--out results/mine " not in README
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "ftlib/recipes/README.md", "ftlib/tasks/README.md"]
+)
 def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)[^)]*\)", text):
