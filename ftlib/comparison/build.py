@@ -17,13 +17,8 @@ from ftlib.comparison.questions import Question, questions
 from ftlib.comparison.ranking import ranking
 from ftlib.comparison.sensitivity import sensitivity
 from ftlib.comparison.table import Cell, Column, Figure, Table, told_once
+from ftlib.comparison.tiny import warning
 from ftlib.comparison.verdict import Verdict, verdict
-
-DEMO = (
-    "This is the demo: the models are tiny and built on the spot, and the hosted one is tuned by our own loopback service. "
-    "Its figures say nothing about real models; they show what a comparison looks like. "
-    "The tiny models know no language: their answers are nonsense put together from syllables, which can spell anything, a rude word too."
-)
 
 
 @dataclass
@@ -63,7 +58,6 @@ def build(material: Material) -> Comparison:
         tables.append(said)
     if material.weights:
         tables.append(ranking(material, found, material.weights))
-    demo = any(name == "demo" for name in material.names)
     return Comparison(
         material,
         verdict(material, made),
@@ -73,7 +67,7 @@ def build(material: Material) -> Comparison:
         limits(material),
         questions(material) if {"seed", "demo"} & set(material.names) else [],
         "Comparison: " + " + ".join(material.names),
-        DEMO if demo else "",
+        warning(material),
     )
 
 

@@ -103,15 +103,33 @@ def test_verdict_tables_charts_and_limits_are_on_it(run: Run, page: str) -> None
     assert page.count("data:image/svg+xml;base64,") >= 9
 
 
-def test_the_demo_says_that_it_is_one_and_others_do_not(make_run: Callable[..., Run], page: str) -> None:
-    run = make_run(n=6, name="demo")
+TINY = [
+    {"name": "llama", "trainer": "local", "model": "tiny", "epochs": 1},
+    {"name": "gpt", "trainer": "hosted", "provider": "sandbox", "model": "gpt-4o-mini", "epochs": 1},
+    {"name": "gone", "trainer": "hosted", "provider": "openai", "model": "gpt-4.1-mini", "epochs": 1},
+]
+
+
+@pytest.mark.parametrize("name", ["demo", "mine"])
+def test_models_built_on_the_spot_are_said_to_be_whatever_the_profile_is_called(make_run: Callable[..., Run], page: str, name: str) -> None:
+    run = make_run(n=6, name=name, contestants=TINY)
     compare_run(run)
-    demo = (run.path / "report.html").read_text("utf-8")
-    assert "say nothing about real models" in demo
-    assert "The original project" in demo
-    assert "say nothing about real models" in (run.path / "report.md").read_text("utf-8")
+    tiny = (run.path / "report.html").read_text("utf-8")
+    said = "The models of llama and gpt are tiny and built on the spot, and gpt stands behind our own loopback service. Such figures say nothing"
+    assert said in tiny
+    assert said in (run.path / "report.md").read_text("utf-8")
+    assert ("The original project" in tiny) == (name == "demo")
     assert "say nothing about real models" not in page
     assert "The original project" not in page
+
+
+def test_a_profile_called_demo_with_real_models_is_not_said_to_be_tiny(make_run: Callable[..., Run]) -> None:
+    assert build(load_run(make_run(n=6, name="demo"))).warning == ""
+
+
+def test_recorded_answers_and_folders_that_are_gone_have_no_tiny_model(make_run: Callable[..., Run]) -> None:
+    made = [{"name": "a", "trainer": "hosted", "recorded": "a.jsonl"}, {"name": "b", "trainer": "local", "model": "models/mine", "epochs": 1}]
+    assert build(load_run(make_run(n=6, contestants=made))).warning == ""
 
 
 def test_json_cannot_end_its_script_element() -> None:
