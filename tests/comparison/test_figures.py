@@ -141,6 +141,16 @@ def test_too_few_items_is_said_where_the_interval_holds_a_gain_worth_having(make
     assert decide(run)["gpt"] == "do not fine-tune"
 
 
+def test_a_significant_difference_below_the_planning_limit_is_not_forbidden(make_run: Callable[..., Run]) -> None:
+    run = make_run(level={**BASE, "llama.tuned": 0.5})
+    edit_pair(run, "llama.tuned", "llama.base", difference=-2.1, low=-3.2, high=-0.9, p=0.0002)
+    comparison = build(load_run(run))
+    assert "Tuning made it worse by 2.1 points" in next(one.sentence for one in comparison.verdict.findings if one.contestant == "llama")
+    note = comparison.tables["precision"].notes[0]
+    assert note.startswith("60 items show a true difference of 2.9 points of rougeL in four cases of five (80 % power at 5 %")
+    assert note.endswith("with * it counts.")
+
+
 def edit_pair(run: Run, a: str, b: str, **values: float) -> None:
     """Set a stored pair, as a minus b."""
     path = run.path / "scores" / "summary.json"
