@@ -15,6 +15,10 @@ FORMAT_FOR = (
 CHECK = """Is this training file good there.
 
 Exits with 0 where it is, though there may be warnings; with 1 where an error would have it refused; with 2 where it cannot be read."""
+CANCEL = """Cancel the job of a hosted contestant, for real.
+
+A run that is interrupted leaves its job at the provider, where it goes on and costs what it costs; this ends it. What it cost until then
+is billed. Some providers let a job be paused and resumed instead."""
 SANDBOX = """The loopback service that speaks the hosted API.
 
 It takes files, really tunes a small model, answers, and charges nothing. It prints what to export; commands and notebooks
@@ -187,6 +191,11 @@ def _contestant(commands: Any) -> None:
     sub.add_argument("contestant", help=CONTESTANT)
     sub.add_argument("text", nargs="?", help="the input; the first test row where none is given")
     sub.add_argument("--base", action="store_true", help="the base model too")
+    sub = _add(commands, "cancel", "cancel the job of a hosted contestant, for real", "cancel results/hosted gpt-4o-mini")
+    sub.description = CANCEL
+    sub.add_argument("run", type=Path, help=RUN)
+    sub.add_argument("contestant", help=f"{CONTESTANT}; a hosted one")
+    sub.add_argument("--verb", choices=["cancel", "pause", "resume"], default="cancel", help="what to do with it (%(default)s)")
     sub = _add(commands, "export", "take a tuned model away", "export results/demo tiny-llama --to merged --out my-model")
     sub.add_argument("run", type=Path, help=RUN)
     sub.add_argument("contestant", help=f"{CONTESTANT}; a local one")

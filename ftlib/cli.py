@@ -137,6 +137,14 @@ def ask(args: argparse.Namespace) -> Outcome:
     return Outcome(rows, "\n\n".join(f"{row['system']}: {row['answer']}" for row in rows))
 
 
+def cancel(args: argparse.Namespace) -> Outcome:
+    """A job that was left at a provider, cancelled for real."""
+    from ftlib.training.hosted.cancel import act
+
+    found = act(args.run, args.contestant, args.verb)
+    return Outcome(found, f"job {found['job']} of {args.contestant} is now {found['status']}")
+
+
 def export(args: argparse.Namespace) -> Outcome:
     """A tuned local model, taken away."""
     from ftlib.single import export_one
@@ -210,6 +218,7 @@ COMMANDS = {
     "estimate": estimate,
     "train": train,
     "ask": ask,
+    "cancel": cancel,
     "export": export,
     "sandbox": sandbox,
     "score": score,

@@ -200,7 +200,7 @@ class HostedTrainer:
                 self.ledger.release(f"train {intent.key}", "there is no job")
             raise
         try:
-            result = watch(link, record)
+            result = watch(link, record, own=self._child is not None)
         except TrainingFailed:
             self._settle_failed(reservation, intent, record.content)
             raise

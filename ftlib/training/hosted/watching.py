@@ -71,33 +71,33 @@ class JobFile:
             self._written = now
 
 
-def watch(link: Link, record: JobFile, *, say: Callable[[str], None] | None = None) -> Json:
-    """Wait for the end of the job in ``record`` and return the record.
+def watch(link: Link, record: JobFile, *, say: Callable[[str], None] | None = None, own: bool = False) -> Json:
+    """Wait for the end of the job in ``record`` and return the record; ``own`` where the service ends with us.
 
     Raises TrainingFailed with the provider's reason when it fails or is cancelled, ServiceDown after an outage of six hours.
-    On an interrupt the job goes on; the message says how to take it up and how to cancel it for real.
+    On an interrupt the message says whether the job goes on, how to take it up and how to cancel it for real.
     """
     say = say or (lambda text: log.info("%s", text))
     progress = bar(desc=f"{link.provider.name} job", total=None, unit="step")
     try:
         return _watch(link, record, say, progress)
     except KeyboardInterrupt:
-        log.warning("%s", farewell(record.path))
+        log.warning("%s", farewell(record.path, own=own))
         raise
     finally:
         progress.close()
 
 
-def farewell(path: Path) -> str:
+def farewell(path: Path, *, own: bool = False) -> str:
     """What a reader must know who interrupted while the job of a job.json was not over; empty where it is, or there is none."""
     record = dict(read_json(path)) if path.exists() else {}
     if not record.get("id") or record.get("status") in OVER:
         return ""
     where = " ".join(shlex.quote(str(part)) for part in (path.parent.parent, path.parent.name))
-    return (
-        f"Job {record['id']} goes on at {record.get('provider')}, and costs what it costs. Run the same command to take it up again. "
-        f"To cancel it for real: python -m ftlib.training.hosted.cancel {where}"
-    )
+    cancel = f"To cancel it for real: ftlib cancel {where}"
+    if own:
+        return f"Job {record['id']} stops with the sandbox that this run started. Run the same command and both go on. {cancel}"
+    return f"Job {record['id']} goes on at {record.get('provider')}, and costs what it costs. Run the same command to take it up again. {cancel}"
 
 
 def _watch(link: Link, record: JobFile, say: Callable[[str], None], progress: Any) -> Json:

@@ -123,7 +123,7 @@ def test_what_a_provider_cannot_do_is_left_out(sandbox: Sandbox, make_trainer: M
 
 
 def test_cancelling_for_real(sandbox: Sandbox, make_run: MakeRun, make_trainer: MakeTrainer, engine: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    from ftlib.training.hosted.cancel import main
+    from ftlib.cli import main
     from ftlib.training.hosted.watching import JobFile
 
     engine.steps, engine.step_s = 200, 0.02
@@ -132,10 +132,13 @@ def test_cancelling_for_real(sandbox: Sandbox, make_run: MakeRun, make_trainer: 
     job = sandbox.api.store.add("jobs", "ftjob", {"status": "queued", "metadata": {}, "private": {}})
     JobFile(run.folder("h") / "job.json").begin(job["id"])
     trainer.close()
-    assert main([str(run.path), "h"]) == 0
+    assert main(["cancel", str(run.path), "h"]) == 0
     assert "is now cancelled" in capsys.readouterr().out
-    assert main([str(run.path), "h", "--verb", "resume"]) == 2
+    assert main(["cancel", str(run.path), "h", "--verb", "resume"]) == 2
     assert "cannot resume" in capsys.readouterr().err
+    (run.folder("h") / "job.json").unlink()
+    assert main(["cancel", str(run.path), "h"]) == 2
+    assert "h has no job to cancel" in capsys.readouterr().err
 
 
 def test_together_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

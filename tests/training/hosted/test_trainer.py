@@ -335,29 +335,6 @@ def test_a_service_that_is_not_there_is_named(make_run: MakeRun, monkeypatch: py
     assert "cannot be reached" in report["reason"]
 
 
-def test_a_killed_watch_is_taken_up_again(make_trainer: MakeTrainer, sandbox: Sandbox, engine: StubEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine.steps, engine.step_s = 20, 0.02
-    trainer = make_trainer()
-    said: list[str] = []
-    monkeypatch.setattr("ftlib.training.hosted.watching.log.warning", lambda *args: said.append(args[0] % args[1:]))
-    real, calls = trainer.link().clock.sleep, []
-
-    def interrupt(seconds: float) -> None:
-        calls.append(seconds)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        real(seconds)
-
-    monkeypatch.setattr(trainer.link().clock, "sleep", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
-    assert any("To cancel it for real: python -m ftlib.training.hosted.cancel" in text for text in said)
-    again = make_trainer(trainer.run)
-    again.train()
-    assert sandbox.seen.count("jobs.create") == 1
-    assert read_json(again.run.folder("h") / "training.json")["status"] == "done"
-
-
 def test_estimates_are_refused_without_files(make_run: MakeRun, make_trainer: MakeTrainer) -> None:
     run = make_run()
     (run.folder("h") / "train.jsonl").unlink()
