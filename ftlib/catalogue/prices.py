@@ -157,10 +157,14 @@ def _old_after() -> int:
     return int(text) if text else OLD_AFTER_DAYS
 
 
-def example(provider: str, model: str, unit: str) -> str:
-    """The row to add for a price, with what must be filled in written as 0 and SOURCE; a file that holds it so is refused."""
+def example(provider: str, model: str, unit: str, day: str | None = None) -> str:
+    """The row to add for a price, with what must be filled in written as 0 and SOURCE; a file that holds it so is refused.
+
+    ``day``: what stands as its date; today's unless given.
+    """
     per = 1_000_000 if unit.endswith("token") else 1
-    row = {"provider": provider, "model": model, "unit": unit, "usd": 0.0, "per": per, "date": datetime.date.today().isoformat(), "source": UNFILLED}
+    row = {"provider": provider, "model": model, "unit": unit, "usd": 0.0, "per": per}
+    row |= {"date": day or datetime.date.today().isoformat(), "source": UNFILLED}
     return "- {" + ", ".join(f"{key}: {_scalar(value)}" for key, value in row.items()) + "}"
 
 

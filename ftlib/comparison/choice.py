@@ -28,10 +28,19 @@ class Choice:
         """All of it in words."""
         return f"At {self.volume:,} answers a month: {self.said()}"
 
+    @property
+    def money(self) -> str:
+        """What it costs, in words; empty where that is not known."""
+        return "" if self.usd is None else f"{self.usd:,.2f} USD in the first month, training included"
+
+    @property
+    def reason(self) -> str:
+        """Why, and what the answers take on a machine of one's own."""
+        return self.why + (f" {self.time} {OWN}" if self.time else "")
+
     def said(self) -> str:
-        """The system, its cost and why, without the volume."""
-        money = "" if self.usd is None else f" ({self.usd:,.2f} USD in the first month, training included)"
-        return f"{self.system or 'none'}{money}. {self.why}" + (f" {self.time} {OWN}" if self.time else "")
+        """The system, its cost and the reason, without the volume."""
+        return f"{self.system or 'none'}{f' ({self.money})' if self.money else ''}. {self.reason}"
 
 
 def paragraphs(made: Sequence[Choice]) -> list[str]:
@@ -140,7 +149,7 @@ def _why(material: Material, found: Mapping[str, SystemCost], made: Pick, volume
     if made.charged:
         why += (
             f" Counted is money charged, because an hour of the machine of {listed(made.charged)} has no price here"
-            f" ({found[made.charged[0]].hour_price.na})."
+            f" ({found[made.charged[0]].hour_price.na}; the row to add stands under Operational cost)."
         )
     why += _cheaper(material, found, made, volume)
     return why + _no_model(material, name, made.free)

@@ -16,6 +16,7 @@ from ftlib.comparison.load import Material
 from ftlib.comparison.table import Figure, known, stored
 
 VOLUMES = (1_000, 1_000_000)  # answers a month that the verdict speaks about
+ADD = "add a row to a file of your own, given as prices: in the profile, and run it again:"
 HOURS = 730.0  # hours of a month, for "how many machines"
 
 
@@ -30,7 +31,7 @@ class SystemCost:
     hour_price: Figure
     seconds: Figure  # of one answer
     paid_per_1000: Figure
-    hour_source: str = ""
+    hour_source: str = ""  # where the price is from; where there is none, what to add
 
     @property
     def train_shadow(self) -> Figure:
@@ -87,11 +88,11 @@ def machine(device: Mapping[str, Any]) -> str | None:
 
 
 def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
-    """The cheapest rent of one hour of a machine of that kind, USD, and its source with date; n/a where the price book has none.
+    """The cheapest rent of one hour of a machine of that kind, USD, and its source with date; n/a, and what to add, where the price book has none.
 
     Rows that cost 0 (a free Colab, a machine of one's own) are what is paid, not what the hour is worth. The user's own file wins.
     """
-    from ftlib.catalogue.prices import read_prices
+    from ftlib.catalogue.prices import example, read_prices
     from ftlib.configuration import builtin_names
 
     if not kind:
@@ -101,7 +102,7 @@ def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
         if rows:
             row = min(rows, key=lambda r: (r.usd / r.per, r.provider))
             return Figure(row.usd / row.per, "USD/h", how="estimated", digits=2), f"{row.provider}, {row.date}: {row.source}"
-    return Figure(None, "USD/h", na=f"the price book has no hour price of {kind}"), ""
+    return Figure(None, "USD/h", na=f"the price book has no hour price of {kind}"), f"{ADD} {example('rented', kind, 'gpu_hour', 'DATE')}"
 
 
 def system_cost(material: Material, system: str) -> SystemCost:

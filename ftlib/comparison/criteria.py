@@ -246,6 +246,8 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
         for name, one in found.items()
         if one.hour_price.known and material.state(name) == "tuned"
     ]
+    wanting = {one.hour_price.na: one.hour_source for one in found.values() if not one.hour_price.known and one.hour_source}
+    notes += [f"{na[:1].upper()}{na[1:]}; {what}" for na, what in wanting.items()]
     return Table(
         "cost",
         "Operational cost",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from ftlib.comparison.build import build
 from ftlib.comparison.choice import Choice
+from ftlib.comparison.cost import hour_price
 from ftlib.comparison.load import load_run
 from ftlib.comparison.table import Table
+from ftlib.errors import ProfileError
 from ftlib.files import read_json, write_json
 from ftlib.runs import Run
 from tests.comparison.conftest import LEVEL
@@ -95,3 +100,18 @@ def test_an_hour_without_a_price_is_an_hour_of_ones_own_machine(make_run: Callab
     assert choice.system == "llama.tuned"
     assert "an hour of the machine of llama.tuned has no price here" in choice.why
     assert table.notes[-1] == "Choices go by money charged, because an hour of the machine of llama.tuned has no price here."
+
+
+def test_an_hour_without_a_price_comes_with_the_row_to_add(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_run()
+    without_hour_price(run)
+    comparison = build(load_run(run))
+    (note,) = [note for note in comparison.tables["cost"].notes if "no hour price" in note]
+    assert note.startswith("The price book has no hour price of cpu; add a row to a file of your own, given as prices: in the profile,")
+    assert "the row to add stands under Operational cost" in comparison.verdict.choices[0].why
+    row, own = note.partition("- {")[1] + note.partition("- {")[2], tmp_path / "own.yaml"
+    own.write_text(row, "utf-8")
+    with pytest.raises(ProfileError, match="DATE"):
+        hour_price("cpu", str(own))
+    own.write_text(row.replace("usd: 0.0", "usd: 0.05").replace("DATE", "2026-11-01").replace("SOURCE", "my bill"), "utf-8")
+    assert hour_price("cpu", str(own))[0].value == 0.05

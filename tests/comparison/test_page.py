@@ -96,8 +96,11 @@ def test_verdict_tables_charts_and_limits_are_on_it(run: Run, page: str) -> None
     assert comparison.verdict.headline in text
     for finding in comparison.verdict.findings:
         assert finding.sentence in text
+    assert any(choice.time for choice in comparison.verdict.choices)
     for choice in comparison.verdict.choices:
-        assert choice.why in text
+        assert choice.reason in text
+        assert choice.time in text
+        assert "training included" in text
     for table in comparison.tables.values():
         assert table.key in ("mcnemar", "pairwise") or f'id="h-{table.key}"' in page
     assert page.count("data:image/svg+xml;base64,") >= 9
