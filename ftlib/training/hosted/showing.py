@@ -146,7 +146,7 @@ def bill(run: Run, name: str) -> None:
     if report["status"] != "done":
         return
     seconds, how = report["seconds"], report["how"]
-    for label, part in (("in the queue", "queue"), ("training", "train"), ("from creation to end", "total")):
+    for label, part in (("in the queue", "queue"), ("training", "train"), ("in all", "total")):
         print(f"{label:22} {'n/a' if seconds[part] is None else f'{seconds[part]:,.0f} s':>14}   {how['seconds']}")
     print(f"{'tokens billed':22} {report['tokens']['billed']:>14,}   {how['tokens.billed']}")
     print(f"{'money':22} {report['money_usd']:>12.4f} $   {how['money_usd']}")

@@ -24,10 +24,10 @@ log = logging.getLogger("ftlib")
 OVER = ("succeeded", "failed", "cancelled")
 WAITING = ("validating_files", "queued", "paused", "unknown")
 TOLD = (
-    "model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "billed_usd", "result_files", "hyperparameters", "error",
-    "estimated_finish",
+    "model", "fine_tuned_model", "created_at", "finished_at", "trained_tokens", "trained_seconds", "billed_usd", "result_files", "hyperparameters",
+    "error", "estimated_finish",
 )  # fmt: skip
-NUMBERS = ("created_at", "finished_at", "estimated_finish", "trained_tokens", "billed_usd")  # or not believed
+NUMBERS = ("created_at", "finished_at", "estimated_finish", "trained_tokens", "trained_seconds", "billed_usd")  # or not believed
 ROW_SHOWN = 100  # letters of a row's question; its end, where the title stands
 SILENCE_S = 300.0  # of a job that waits, before a line says that it still does; then twice as long, up to an hour
 PATIENCE_S = 6 * 3600.0  # of an unbroken outage, before the watch is given up (the job goes on)
@@ -239,12 +239,16 @@ def _note_checkpoints(link: Link, record: JobFile) -> None:
 def times(record: Json) -> dict[str, float | None]:
     """Seconds in the queue, in training and in all, from events where they say it, else from what the watcher saw.
 
+    A service that tells in how many seconds it trained, as the sandbox does, is believed: from its start to its end it may have stood still.
     None where that is not known, as where a clock that was set anew has the end before the beginning.
     """
     created, finished = record.get("created_at"), record.get("finished_at") or record["first_seen"].get("succeeded")
     begun = next((event.get("created_at") for event in record["events"] if "started" in str(event.get("message", "")).lower()), None)
     started = begun if isinstance(begun, int | float) else record["first_seen"].get("running")
-    return {"queue": _between(created, started), "train": _between(started, finished), "total": _between(created, finished)}
+    queue, trained = _between(created, started), record.get("trained_seconds")
+    if trained is not None:
+        return {"queue": queue, "train": float(trained), "total": None if queue is None else queue + trained}
+    return {"queue": queue, "train": _between(started, finished), "total": _between(created, finished)}
 
 
 def _between(first: Any, last: Any) -> float | None:

@@ -110,14 +110,20 @@ class Jobs:
     def _train(self, job: Json) -> None:
         job_id, folder = str(job["id"]), self._store.folder(str(job["id"]))
         first: tuple[float, int] | None = None  # when this service's first step was over, and which it was
+        before, begun = float(job.get("trained_seconds") or 0.0), time.monotonic()
+
+        def trained() -> float:
+            """Seconds in which the job was trained; those in which it stood still between two services are none."""
+            return round(before + time.monotonic() - begun, 3)
 
         def report(event: Json) -> None:
             nonlocal first
-            now = time.time()
+            now, told = time.time(), {"trained_seconds": trained()}
             first = first or (now, event["step"])
             if event["step"] > first[1]:
                 a_step = (now - first[0]) / (event["step"] - first[1])
-                self._store.change("jobs", job_id, estimated_finish=int(now + a_step * (event["steps"] - event["step"])))
+                told["estimated_finish"] = int(now + a_step * (event["steps"] - event["step"]))
+            self._store.change("jobs", job_id, **told)
             loss = event.get("train_loss")
             said = f"training loss={loss:.4f}" if loss is not None else f"validation loss={event['valid_loss']:.4f}"
             data = {key: value for key, value in event.items() if value is not None}
@@ -133,7 +139,11 @@ class Jobs:
             return False
 
         valid = self._store.data(job["validation_file"]) if job["validation_file"] else None
-        made = self._engine.tune(self._store.data(job["training_file"]), valid, job["private"]["settings"], folder / "model", report, should_stop)
+        settings = job["private"]["settings"]
+        try:
+            made = self._engine.tune(self._store.data(job["training_file"]), valid, settings, folder / "model", report, should_stop)
+        finally:
+            self._store.change("jobs", job_id, trained_seconds=trained())
         should_stop()
         self._finish(job, made, folder)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from ftlib.training.hosted.watching import JobFile, times, watch
 from ftlib.training.hosted.wire import Wire
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import MakeRun, MakeTrainer
-from tests.training.sandbox.stubs import StubEngine
 
 HOUR = 3600.0
 Json = dict[str, Any]
@@ -267,36 +265,6 @@ def test_events_that_are_refused_do_not_end_the_watch(sandbox: Sandbox, make_run
     trainer.train()
     assert read_json(trainer.run.folder("h") / "training.json")["status"] == "done"
     assert sandbox.seen.count("jobs.create") == 1
-
-
-@pytest.mark.parametrize(
-    ("own", "words"),
-    [(False, "goes on at sandbox, and costs what it costs. Run the same"), (True, "stops with the sandbox that this run started. Run the same")],
-)
-def test_a_killed_watch_is_taken_up_again(
-    make_trainer: MakeTrainer, sandbox: Sandbox, engine: StubEngine, monkeypatch: pytest.MonkeyPatch, own: bool, words: str
-) -> None:
-    engine.steps, engine.step_s = 20, 0.02
-    trainer = make_trainer()
-    said: list[str] = []
-    monkeypatch.setattr("ftlib.training.hosted.watching.log.warning", lambda *args: said.append(args[0] % args[1:]))
-    real, calls = trainer.link().clock.sleep, []
-
-    def interrupt(seconds: float) -> None:
-        calls.append(seconds)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        real(seconds)
-
-    monkeypatch.setattr(trainer.link().clock, "sleep", interrupt)
-    monkeypatch.setattr(trainer, "_child", SimpleNamespace(close=lambda: None) if own else None)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
-    assert any(words in text and "To cancel it for real: ftlib cancel" in text for text in said)
-    again = make_trainer(trainer.run)
-    again.train()
-    assert sandbox.seen.count("jobs.create") == 1
-    assert read_json(again.run.folder("h") / "training.json")["status"] == "done"
 
 
 def test_no_events_at_all(watching: Any) -> None:
