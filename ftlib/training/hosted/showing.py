@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from ftlib.drive import push
 from ftlib.errors import BudgetExceeded, Refused, TrainingFailed
-from ftlib.files import read_json, read_jsonl
+from ftlib.files import AppendLog, read_json, read_jsonl
 from ftlib.formatting.shots import shots_of
 from ftlib.formatting.task import Prompt, load_task
 from ftlib.runs import Run
@@ -17,6 +20,7 @@ from ftlib.training.hosted.trainer import HostedTrainer
 from ftlib.training.trainer import contestant_name
 
 Json = dict[str, Any]
+Sample = tuple[str, str, Prompt]  # title, expected answer, prompt
 ROWS = 3  # validation rows that are asked about
 
 
@@ -61,7 +65,7 @@ def preview(trainer: HostedTrainer) -> Json:
     return found
 
 
-def _samples(trainer: HostedTrainer) -> list[tuple[str, str, Prompt]]:
+def _samples(trainer: HostedTrainer) -> list[Sample]:
     """(title, expected answer, prompt) of the first validation rows, asked as notebook 05 asks; none where none are asked here."""
     run, contestant = trainer.run, trainer.contestant
     path = run.curated_for(contestant) / "valid.jsonl"
@@ -74,13 +78,27 @@ def _samples(trainer: HostedTrainer) -> list[tuple[str, str, Prompt]]:
     return [(record["title"], task.expected(record), task.prompt(record, shots=shots)) for record in islice(read_jsonl(path), ROWS)]
 
 
+def _left(trainer: HostedTrainer, samples: list[Sample], system: str) -> list[Sample]:
+    """Those whose answer by a system is not kept from before."""
+    try:
+        asked = trainer.asked_hashes([prompt for _, _, prompt in samples], tuned=system.endswith(".tuned"))
+    except Refused:
+        return samples
+    kept = _kept(trainer)
+    return [sample for sample, key in zip(samples, asked, strict=True) if key not in kept]
+
+
 def _preview_answers(trainer: HostedTrainer) -> None:
     """Print what asking about the first validation rows would send and cost."""
     samples = _samples(trainer)
     if not samples:
         return
-    prompts, others = [prompt for _, _, prompt in samples], ", ".join(repr(printable(title)) for title, _, _ in samples[1:])
     for system in trainer.contestant.systems():
+        left = _left(trainer, samples, system)
+        if not left:
+            print(f"the {len(samples)} answers of {system} are kept from before, and are not asked for again")
+            continue
+        prompts, others = [prompt for _, _, prompt in left], ", ".join(repr(printable(title)) for title, _, _ in left[1:])
         try:
             request, worst = trainer.preview_answers(prompts, tuned=system.endswith(".tuned"))
         except Refused as error:
@@ -90,6 +108,19 @@ def _preview_answers(trainer: HostedTrainer) -> None:
         print("  " + printable(json.dumps({"to": "chat/completions", **request}, ensure_ascii=False)))
         if others:
             print(f"  and the same about {others}")
+
+
+def _samples_file(trainer: HostedTrainer) -> Path:
+    return trainer.run.folder(trainer.contestant) / "samples.jsonl"
+
+
+def _kept(trainer: HostedTrainer) -> dict[str, str]:
+    """The sample answers that were paid for already, by the hash of what they depend on."""
+    path = _samples_file(trainer)
+    if not path.exists():
+        return {}
+    with AppendLog(path) as store:
+        return {row["asked"]: row["answer"] for row in store.rows()}
 
 
 def events(run: Run, name: str, most: int = 12) -> None:
@@ -153,20 +184,37 @@ def bill(run: Run, name: str) -> None:
 
 
 def sample_answers(trainer: HostedTrainer) -> list[Json]:
-    """Ask base and tuned model about the first validation rows: [{title, expected, base, tuned}]. It is paid for as any answers are.
+    """Ask base and tuned model about the first validation rows: [{title, expected, base, tuned}]. It is paid for as any answers are, once.
 
-    A system that cannot be asked is named with the reason: what was trained stays trained.
+    Each is in samples.jsonl before the next is asked for. A system that cannot be asked is named with the reason: what was trained stays
+    trained.
     """
     samples = _samples(trainer)
     table: list[Json] = [{"title": title, "expected": expected, "base": "n/a", "tuned": "n/a"} for title, expected, _ in samples]
     for system in trainer.contestant.systems() if samples else []:
         state = system.rpartition(".")[2]
         try:
-            for place, answer in trainer.ask([prompt for _, _, prompt in samples], tuned=state == "tuned"):
-                table[place][state] = answer.text if answer.text is not None else f"({answer.error})"
+            for place, text in _answers(trainer, [prompt for _, _, prompt in samples], system):
+                table[place][state] = text
         except (Refused, BudgetExceeded, TrainingFailed) as error:
             print(f"{system} cannot be asked: {error}")
     return table
+
+
+def _answers(trainer: HostedTrainer, prompts: list[Prompt], system: str) -> Iterator[tuple[int, str]]:
+    """(position, answer) of each prompt: those that are kept, then the others as they come. Raises as `HostedTrainer.ask` does."""
+    tuned, kept = system.endswith(".tuned"), _kept(trainer)
+    asked = trainer.asked_hashes(prompts, tuned=tuned)
+    yield from ((place, kept[key]) for place, key in enumerate(asked) if key in kept)
+    left = [place for place, key in enumerate(asked) if key not in kept]
+    if not left:
+        return
+    with AppendLog(_samples_file(trainer)) as store:
+        for number, answer in trainer.ask([prompts[place] for place in left], tuned=tuned):
+            if answer.text is not None:
+                store.append({"system": system, "asked": asked[left[number]], "answer": answer.text})
+            yield left[number], answer.text if answer.text is not None else f"({answer.error})"
+    push(trainer.run, _samples_file(trainer))
 
 
 def print_answers(table: list[Json], width: int = 300) -> None:

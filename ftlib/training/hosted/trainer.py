@@ -10,7 +10,7 @@ from typing import Any
 from ftlib.catalogue import Model, find_model
 from ftlib.drive import push
 from ftlib.errors import BudgetExceeded, Refused, ServiceDown, TrainingFailed
-from ftlib.files import read_json, sha256_file, write_json
+from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
 from ftlib.runs import Run
@@ -143,6 +143,13 @@ class HostedTrainer:
             model = "MODEL-TO-BE"
         requests, rates = self._requests(prompts, model), self._rates(model, tuned=tuned)
         return requests[0], sum(rates.worst(request["messages"], limit_of(request)) for request in requests)
+
+    def asked_hashes(self, prompts: Sequence[Prompt], *, tuned: bool) -> list[str]:
+        """Of each prompt what its answer depends on: the request, where it goes, and the job whose model answers. Raises Refused as `ask` does."""
+        where = [self.provider.name, self.run.profile.providers.get(self.provider.name, {}).get("base_url")]
+        requests = self._requests(prompts, self.asked_model(tuned=tuned))
+        made = read_json(self.run.folder(self.contestant) / "job.json")["id"] if tuned and self.contestant.trains else None
+        return [hash_json([where, made, request]) for request in requests]
 
     # -- connection ----------------------------------------------------------------------------------------------
     def link(self) -> Link:

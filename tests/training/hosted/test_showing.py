@@ -128,6 +128,33 @@ def test_what_stops_the_first_answers_leaves_the_training_done(
     assert read_json(trainer.run.folder("h") / "training.json")["status"] == "done"
 
 
+def test_answers_are_paid_once(
+    make_run: MakeRun, make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = asked(make_trainer(**paid, budget=5.0))
+    trainer.train()
+    first, spent = showing.sample_answers(trainer), trainer.ledger.spent_usd
+    trainer.close()
+    again = make_trainer(trainer.run)
+    assert showing.sample_answers(again) == first
+    assert all(row["base"] != "n/a" != row["tuned"] for row in first)
+    assert (sandbox.seen.count("chat"), again.ledger.spent_usd) == (6, spent)
+    showing.preview(again)
+    assert capsys.readouterr().out.count("kept from before") == 2
+    again.close()
+    other = make_trainer(make_run(**paid, budget=5.0, decoding={"temperature": 0.5}))
+    showing.sample_answers(other)
+    assert sandbox.seen.count("chat") == 12
+
+
+def test_an_answer_that_failed_is_asked_for_again_and_no_other(make_trainer: MakeTrainer, sandbox: Sandbox) -> None:
+    trainer = asked(make_trainer(existing="tiny-hosted", model=""))
+    sandbox.faults.add("400@chat")
+    assert [row["tuned"][:5] for row in showing.sample_answers(trainer)].count("(bad:") == 1
+    assert not any(row["tuned"].startswith("(") for row in showing.sample_answers(trainer))
+    assert sandbox.seen.count("chat") == 4
+
+
 def test_a_few_shot_contestant_is_shown_and_asked_with_its_examples(
     make_trainer: MakeTrainer, sandbox: Sandbox, engine: StubEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
