@@ -205,7 +205,8 @@ def torn(folder: Path) -> list[str]:
     """Files that a kill left cut: any JSON document, and any line but the last of JSON lines."""
     found = []
     for path in sorted(folder.rglob("*.json*")):
-        if path.name.endswith(TEMPORARY) or path.name == ".lock":
+        begun = "checkpoints" in path.parts and not (path.parent / "checksums.json").exists()  # one without its seal does not count, and goes
+        if path.name.endswith(TEMPORARY) or path.name == ".lock" or begun:
             continue
         data = path.read_bytes()
         parts = [data] if path.suffix == ".json" else data.split(b"\n")[:-1] if path.suffix == ".jsonl" else []

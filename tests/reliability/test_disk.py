@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from ftlib.cli import main
 from ftlib.errors import DataError, FtlibError, disk_sentence
+from ftlib.files import sha256_file
 from ftlib.runs import Run
 from tests.reliability import chain
 from tests.reliability.killing import differences, leftovers, lost, snapshot, torn
@@ -100,6 +103,41 @@ def test_full(room: str, free: float, stages: tuple[Path, dict[str, Path]], disk
     chain.ROOMS[room](place)
     assert leftovers(place) == []
     assert differences(wanted, snapshot(place)) == []
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("free", [0, 40, 80, 120, 260, 420])
+def test_full_while_a_model_is_trained(free: int, training: tuple[Path, str], disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Within a checkpoint's weights, its optimizer's state and the adapter: what torch and safetensors say of it is one sentence too."""
+    base, wanted = training
+    place = disk / "run"
+    shutil.copytree(base, place)
+    earlier = snapshot(place)
+    remount(disk, f"size={(used(disk) + free * 1024 // PAGE) * PAGE}")
+    argv = ["train", str(place / "profile.yaml"), "micro", "--out", str(place), "--quiet"]
+    assert main(argv) in (1, 2)  # 1 where there is room to write down that the contestant failed
+    said_so = "".join(capfd.readouterr())
+    assert "No space left on device; make room and run the same command again" in said_so
+    assert "Traceback" not in said_so
+    assert torn(place) == []
+    assert [fault for fault in differences(earlier, snapshot(place)) if "was not there" not in fault] == []
+    remount(disk, "size=64m")
+    assert main(argv) == 0
+    assert leftovers(place) == []
+    assert sha256_file(place / "micro" / "adapter" / "adapter_model.safetensors") == wanted
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run folder before its contestant is trained, and the adapter that it comes to."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("training")
+    profile = chain.with_training(chain.recorded_profile(folder))
+    few = [msgspec.structs.replace(c, steps=6, epochs=None) for c in profile.contestants if c.trains]
+    run = chain.up_to("train", folder / "run", msgspec.structs.replace(profile, contestants=few))
+    shutil.copytree(run, folder / "base")
+    chain.train(run)
+    return folder / "base", sha256_file(run / "micro" / "adapter" / "adapter_model.safetensors")
 
 
 @pytest.mark.reliability

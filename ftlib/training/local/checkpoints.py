@@ -7,17 +7,51 @@ only when every byte of it is what was saved.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ftlib.errors import DataError
-from ftlib.files import hash_json, read_json, sha256_file, write_json
+from ftlib.files import TEMPORARY, hash_json, read_json, sha256_file, write_json
 
 log = logging.getLogger("ftlib")
 SEAL = "checksums.json"
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """What a library raises where the disk refused a write, as the OSError that it was.
+
+    safetensors tells the system's number in its text; torch none, but its format ends elsewhere than it should, and the disk still refuses.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        torn = "inline_container" in str(error) or "PytorchStreamWriter" in str(error)
+        if isinstance(error, OSError) or not (told or torn):
+            raise
+        number = int(told[1]) if told else _refusal(folder)
+        raise OSError(number, os.strerror(number), str(folder)) from error
+
+
+def _refusal(folder: Path) -> int:
+    """The system's number for why a disk takes no more; that of a failing disk where it takes some."""
+    probe = folder / f".probe.{os.getpid()}{TEMPORARY}"
+    try:
+        probe.write_bytes(bytes(1 << 18))
+    except OSError as error:
+        return error.errno or errno.EIO
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return errno.EIO
 
 
 def seal(folder: Path, fingerprint: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ftlib.errors import DataError, MissingExtra, ProfileError, Refused, TrainingFailed
 from ftlib.files import read_json, write_atomic
 from ftlib.training.local.card import card
-from ftlib.training.local.checkpoints import replace_folder
+from ftlib.training.local.checkpoints import disk_errors, replace_folder
 from ftlib.training.local.hub import explained, network_errors
 from ftlib.training.local.load import quiet_libraries, require_training_extra
 from ftlib.training.local.memory import GIB
@@ -84,7 +84,8 @@ def write_merged(trainer: LocalTrainer, out: Path) -> Path:
     merged: Any = PeftModel.from_pretrained(base, adapter)
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    merged.merge_and_unload().save_pretrained(str(temporary), save_original_format=not packed)  # transformers cannot write the packed names again
+    with disk_errors(out.parent):
+        merged.merge_and_unload().save_pretrained(str(temporary), save_original_format=not packed)  # transformers cannot write the packed names again
     AutoTokenizer.from_pretrained(adapter).save_pretrained(str(temporary))
     write_atomic(temporary / "README.md", card(trainer.run, trainer.contestant, trainer.model, read_json(trainer.folder / "training.json")))
     replace_folder(temporary, out)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftlib.training.local.checkpoints import prune, seal
+from ftlib.training.local.checkpoints import disk_errors, prune, seal
 from ftlib.training.local.distributed import processes
 from ftlib.training.local.load import Loaded
 from ftlib.training.local.rows import IGNORED, Tokens
@@ -77,7 +77,8 @@ def make_trainer(
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             with tally.phase("save"):
-                super()._save_checkpoint(model, trial)
+                with disk_errors(Path(self.args.output_dir)):
+                    super()._save_checkpoint(model, trial)
                 self.accelerator.wait_for_everyone()
                 if self.args.should_save:
                     root = Path(self.args.output_dir)

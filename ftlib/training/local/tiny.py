@@ -20,6 +20,7 @@ from ftlib.errors import ProfileError
 from ftlib.files import hash_json, read_json, sha256_file, write_json
 from ftlib.progress import bar
 from ftlib.training.local import prose
+from ftlib.training.local.checkpoints import disk_errors
 from ftlib.training.local.prose import conversations, passages
 
 log = logging.getLogger("ftlib")
@@ -242,6 +243,7 @@ def make(build: Build, texts: list[str], out: Path) -> None:
         schedule.step()
         optimiser.zero_grad()
     model.eval()
-    model.save_pretrained(str(out), safe_serialization=True)
+    with disk_errors(out):
+        model.save_pretrained(str(out), safe_serialization=True)
     tokenizer.save_pretrained(str(out))
     log.info("built a model of %s parameters in %.0f s, loss %.2f", f"{model.num_parameters():,}", time.perf_counter() - started, loss.item())

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ftlib.catalogue import Model, find_model
 from ftlib.drive import pull, push
-from ftlib.errors import DataError, FtlibError, Refused, TrainingFailed
+from ftlib.errors import DataError, FtlibError, Refused, TrainingFailed, disk_sentence
 from ftlib.files import read_json, read_jsonl, sha256_bytes, sha256_file, write_json
 from ftlib.formatting.task import Prompt
 from ftlib.profile import Contestant
@@ -112,7 +112,8 @@ class LocalTrainer:
         except FtlibError:
             raise
         except OSError as error:
-            raise TrainingFailed(f"{self.contestant.name}: {error.strerror or error} ({error.filename or self.folder}).") from error
+            told = disk_sentence(error) or f"{error.strerror or error} ({error.filename or self.folder})."
+            raise TrainingFailed(f"{self.contestant.name}: {told}") from error
 
     def _keep(self) -> None:
         """Copy the checkpoints to the drive, where the profile names one."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ftlib.errors import TrainingFailed
 from ftlib.files import hash_json, read_json, sha256_file, write_json
-from ftlib.training.local.checkpoints import all_of, newest_whole, replace_folder
+from ftlib.training.local.checkpoints import all_of, disk_errors, newest_whole, replace_folder
 from ftlib.training.local.distributed import main_process, processes, wait
 from ftlib.training.local.hub import out_of_memory
 from ftlib.training.local.load import Loaded, load, require_training_extra, wrap
@@ -218,7 +218,8 @@ def _save_adapter(loaded: Loaded, out: Path) -> None:
     for config in loaded.model.peft_config.values():
         if isinstance(config.target_modules, set):  # written in another order by each process
             config.target_modules = sorted(config.target_modules)
-    loaded.model.save_pretrained(str(temporary))
+    with disk_errors(out):
+        loaded.model.save_pretrained(str(temporary))
     (temporary / "README.md").unlink(missing_ok=True)  # PEFT's form with nothing filled in; the card is written when the adapter leaves
     loaded.template.tokenizer.save_pretrained(str(temporary))
     replace_folder(temporary, out / "adapter")
