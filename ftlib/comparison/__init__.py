@@ -39,12 +39,13 @@ def compare_runs(runs: Sequence[Path], *, out: Path, weights: str | None = None)
         weights: as for ``compare_run``.
 
     Returns ``files`` (what -> path), ``verdict`` (sentences) and ``tables`` (name -> headings and rows as texts).
-    Raises DataError where a run has no scores, or the test sets differ (both hashes are named).
+    Raises DataError where a run has no scores or is given twice, or the test sets differ (both hashes are named).
     """
     from ftlib.comparison.across import complete
-    from ftlib.comparison.load import load_run, merge
+    from ftlib.comparison.load import load_run, merge, refuse_twice
 
     parts = [load_run(Run.open(path)) for path in runs]
+    refuse_twice(parts, runs)
     material = merge(parts)
     if len(parts) > 1:
         complete(material)

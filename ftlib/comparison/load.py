@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,10 +123,14 @@ def load_run(run: Run) -> Material:
     import yaml
 
     path = run.path
+    again = f"`ftlib run {shlex.quote(str(path / 'profile.yaml'))} --out {shlex.quote(str(path))}`"
+    for name in ("summary.json", "items.jsonl"):
+        if not (path / "scores" / name).exists():
+            raise DataError(f"{path} has no scores/{name}, because its run has not come so far; {again} goes on with it.")
     summary = read_json(path / "scores" / "summary.json")
     for key in ("test_hash", "n", "primary", "systems"):
         if key not in summary:
-            raise DataError(f"{path / 'scores' / 'summary.json'} has no {key!r}; score the run again with `ftlib run`.")
+            raise DataError(f"{path / 'scores' / 'summary.json'} has no {key!r}; {again} scores the run again.")
     contestants = {c.name: msgspec.to_builtins(c) for c in run.profile.contestants}
     trainings = {name: _optional(path / name / "training.json") for name in contestants}
     return Material(
@@ -151,8 +156,6 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def read_items(path: Path) -> dict[str, dict[str, Item]]:
     """scores/items.jsonl by system and id, the test set only. Raises DataError with the line where one does not parse."""
-    if not path.exists():
-        raise DataError(f"{path} does not exist; score the run first (`ftlib run`).")
     decoder = msgspec.json.Decoder(Item)
     found: dict[str, dict[str, Item]] = {}
     shared: dict[str, tuple[str, str]] = {}  # title and reference are the same for every system: keep one copy
@@ -230,6 +233,14 @@ def merge(parts: Sequence[Material]) -> Material:
         taken.add(label)
         renamed.append(_rename(part, {name: f"{name}@{label}" for name in part.contestants if counts[name] > 1}))
     return _join(renamed)
+
+
+def refuse_twice(parts: Sequence[Material], paths: Sequence[Path]) -> None:
+    """Raise DataError where a run stands twice among several, or a copy of it: all its systems would count, and be corrected for, twice."""
+    for i, part in enumerate(parts):
+        for earlier, path in zip(parts[:i], paths, strict=False):
+            if part.summary == earlier.summary and part.trainings == earlier.trainings:
+                raise DataError(f"{path} and {paths[i]} hold the same run; give each run once.")
 
 
 def _rename(part: Material, names: Mapping[str, str]) -> Material:

@@ -217,7 +217,7 @@ def test_a_missing_or_damaged_score_file_is_named(make_run: Callable[..., Run], 
     with pytest.raises(DataError, match=r"items\.jsonl, line"):
         load_run(run)
     items.unlink()
-    with pytest.raises(DataError, match=r"items\.jsonl does not exist"):
+    with pytest.raises(DataError, match=r"has no scores/items\.jsonl"):
         load_run(run)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,24 @@ def test_merging_a_run_with_itself_gives_no_difference(run: Run) -> None:
     row = paired(merged, "llama@synthetic.tuned", "llama@synthetic'.tuned")
     assert row is not None
     assert (row["difference"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_one_run_given_twice_is_refused(make_run: Callable[..., Run], tmp_path: Path, copied: bool) -> None:
+    one = make_run("one", n=4).path
+    two = Path(shutil.copytree(one, tmp_path / "two")) if copied else one / ".." / "one"
+    with pytest.raises(DataError, match=r"hold the same run; give each run once\.$"):
+        compare_runs([one, two], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("missing", ["summary.json", "items.jsonl"])
+def test_an_unfinished_run_is_refused_with_the_command_that_goes_on(make_run: Callable[..., Run], tmp_path: Path, missing: str) -> None:
+    path = make_run("my run", n=4).path
+    (path / "scores" / missing).unlink()
+    with pytest.raises(DataError) as refusal:
+        compare_runs([path], out=tmp_path / "out")
+    assert f"`ftlib run '{path}/profile.yaml' --out '{path}'` goes on with it." in str(refusal.value)
 
 
 def test_the_step_is_skipped_until_something_it_shows_changes(make_run: Callable[..., Run]) -> None:
