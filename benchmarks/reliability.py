@@ -72,7 +72,7 @@ def training(args: argparse.Namespace, folder: Path) -> Figures:
 
 
 MEASURED = re.compile(r"charts/(cost_quality|time_memory)\.\w+|comparison\.xlsx|report\.(html|md)")  # seconds stand in them
-GIVEN = re.compile(r"(ftlib|ftjob|ft)[-:][\w:.-]*[0-9a-f]{8}[\w:.-]*")  # a job's key and id, the name of a hosted model
+GIVEN = re.compile(r"(ftlib|ftjob|ftckpt|file|ft)[-:][\w:.-]*[0-9a-f]{8}[\w:.-]*")  # a job's key, what a service names: file, job, checkpoint, model
 
 
 def unmeasured(files: Any) -> Any:
@@ -102,6 +102,8 @@ def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
 
     command = [sys.executable, "-m", "ftlib", "run", "demo", "--quiet", *(part for key in [*TINY, ALONE] for part in ("--set", key))]
     undisturbed, place = folder / "undisturbed", folder / "killed"
+    (folder / "tmp").mkdir()
+    os.environ["TMPDIR"] = str(folder / "tmp")
     begun = time.perf_counter()
     subprocess.run([*command, "--out", str(place)], check=True, timeout=1800)
     seconds = time.perf_counter() - begun
@@ -129,7 +131,7 @@ def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
         there = snapshot(place)
         faults += [f"{name} is missing" for name in wanted.keys() - there.keys()]
         faults += [] if (place / "manifest.json").exists() else ["there is no manifest"]
-        faults += [f"left behind: {path.name}" for path in place.rglob("*.failed.ipynb")]
+        faults += [f"left behind: {path.name}" for path in [*place.rglob("*.failed.ipynb"), *(folder / "tmp").glob("ftlib-*")]]
         faults += [*leftovers(place), *differences(unmeasured(wanted), unmeasured(there))]
     return {
         "figure": f"{count} kills in {ends} runs: {len(faults)} faults",
