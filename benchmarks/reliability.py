@@ -72,14 +72,17 @@ def training(args: argparse.Namespace, folder: Path) -> Figures:
 
 
 MEASURED = re.compile(r"charts/(cost_quality|time_memory)\.\w+|comparison\.xlsx|report\.(html|md)")  # seconds stand in them
-GIVEN = re.compile(r"(ftlib|ftjob|ftckpt|file|ft)[-:][\w:.-]*[0-9a-f]{8}[\w:.-]*")  # a job's key, what a service names: file, job, checkpoint, model
+GIVEN = re.compile(r"(ftlib|ftjob|ftckpt|ftevent|file|ft)[-:][\w:.-]*[0-9a-f]{8}[\w:.-]*")  # a job's key, and what a service names
 
 
 def unmeasured(files: Any) -> Any:
     """Files of a whole run without what measured seconds and the names that a service gives bring into them."""
     if isinstance(files, dict):
-        bare = ("made_with", "fingerprint", "called_at", "estimated_finish")  # hashes over those, and moments
-        return {key: unmeasured(held) for key, held in files.items() if key not in bare and not MEASURED.fullmatch(str(key))}
+        bare = ("made_with", "fingerprint", "called_at", "failed_at", "first_seen", "estimated_finish")  # hashes over those, and moments
+        kept = {key: held for key, held in files.items() if key not in bare and not MEASURED.fullmatch(str(key))}
+        if "events" in kept:  # each message once: a service that was killed with the run tells some again
+            kept["events"] = sorted({event["message"] for event in kept["events"]})
+        return {key: unmeasured(held) for key, held in kept.items()}
     if isinstance(files, list):
         return [unmeasured(held) for held in files]
     return GIVEN.sub("given", files) if isinstance(files, str) else files
