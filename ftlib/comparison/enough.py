@@ -43,7 +43,7 @@ def too_little(material: Material, name: str) -> list[str]:
         if steps and steps < FEW_STEPS
         else []
     )
-    return said + ([f"{same} of {both} answers are word for word its base's"] if both and same >= ALIKE * both else [])
+    return said + ([f"{same} of {both} answers are word for word its base's ({100 * ALIKE:.0f} % or more)"] if both and same >= ALIKE * both else [])
 
 
 def still_falling(material: Material, name: str) -> list[str]:
@@ -52,4 +52,6 @@ def still_falling(material: Material, name: str) -> list[str]:
     if course(report) != "falling":
         return []
     before, last = valid_losses(report)[-2:]
-    return [f"its validation loss was still falling at the end ({before:.2f} to {last:.2f} between the last two looks)"]
+    return [
+        f"its validation loss was still falling at the end ({before:.2f} to {last:.2f} between the last two looks, more than {100 * MOVED:.0f} %)"
+    ]

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ftlib.comparison import enough
 from ftlib.comparison.build import Comparison
 from ftlib.comparison.pairs import ranked
 from ftlib.comparison.workbook.cells import clean
@@ -73,6 +74,7 @@ def write_page(comparison: Comparison, path: Path) -> None:
     systems = [name for name in ranked(material) if name in material.items]
     stream = template.stream(
         comparison=comparison,
+        enough=enough,
         summary=summary_table(comparison),
         order=[key for key in ("ranking", *ORDER) if key in comparison.tables],
         count=len(material.ids()),

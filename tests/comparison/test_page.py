@@ -90,6 +90,11 @@ def test_structure_serves_keyboard_and_screen_readers(page: str) -> None:
     assert "@media print" in page
 
 
+def test_the_rules_say_the_numbers_they_go_by(page: str) -> None:
+    assert "fewer than 30 optimiser steps, or 50 % of the answers or more are the base's word for word" in page
+    assert "fell by more than 2 % between its last two looks" in page
+
+
 def test_verdict_tables_charts_and_limits_are_on_it(run: Run, page: str) -> None:
     comparison = build(load_run(run))
     text = page.replace("&#39;", "'").replace("&#34;", '"')

@@ -74,14 +74,14 @@ def test_answers_that_are_the_bases_are_counted(no_gain: Run) -> None:
     base = {row["id"]: row["answer"] for row in rows if row["system"] == "llama.base"}
     write_jsonl(path, [{**row, "answer": base[row["id"]]} if row["system"] == "llama.tuned" else row for row in rows])
     assert finding(no_gain).decision == "too little training to tell"
-    assert "60 of 60 answers are word for word its base's" in finding(no_gain).sentence
+    assert "60 of 60 answers are word for word its base's (50 % or more)" in finding(no_gain).sentence
 
 
 def test_a_loss_that_still_falls_leaves_no_gain_open_and_is_told_where_the_rest_decides(no_gain: Run) -> None:
     falling = [{"step": step, "tokens": step, "train": None, "valid": valid} for step, valid in ((40, 3.0), (80, 2.0))]
     edit_training(no_gain, loss=falling)
     assert finding(no_gain).decision == "too little training to tell"
-    assert "still falling at the end (3.00 to 2.00" in finding(no_gain).sentence
+    assert "still falling at the end (3.00 to 2.00 between the last two looks, more than 2 %)" in finding(no_gain).sentence
     edit_pair(no_gain, "llama.tuned", "llama.base", difference=-3.0, low=-4.0, high=-2.0, p=0.0002)
     assert finding(no_gain).decision == "do not fine-tune"
     assert finding(no_gain).sentence.endswith("longer training might change this.")
