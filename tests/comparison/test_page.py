@@ -204,3 +204,24 @@ def test_no_sideways_scrolling_at_desk_and_phone_width(run: Run, tmp_path: Path,
     found = re.search(r'data-over="(-?\d+)"', shown)
     assert found
     assert int(found[1]) <= 0
+
+
+def test_the_lines_of_the_tokens_figure_are_explained(page: str) -> None:
+    assert "longer than 256 tokens, where the project that this one grew from cut its rows, or 1,024" in page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_names_of_systems_stay_whole_and_wide_tables_say_that_they_scroll(run: Run, tmp_path: Path) -> None:
+    compare_runs([run.path], out=tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    probe = """<script>
+const lines = [...document.querySelectorAll("tbody th[scope=row]")].filter((cell) => !cell.closest(".prose")).map((cell) => {
+  const range = document.createRange(); range.selectNodeContents(cell); return range.getClientRects().length; });
+const wrong = [...document.querySelectorAll(".scroll")].filter((box) => box.previousElementSibling.hidden !== (box.scrollWidth <= box.clientWidth));
+document.documentElement.dataset.found = [Math.max(...lines), wrong.length, document.querySelectorAll(".wide:not([hidden])").length];
+</script></body>"""
+    (tmp_path / "probe.html").write_text(page.replace("</body>", probe), "utf-8")
+    found = re.search(r'data-found="(\d+),(\d+),(\d+)"', dump(tmp_path / "probe.html", tmp_path, "--window-size=500,900"))
+    assert found
+    assert (found[1], found[2]) == ("1", "0")
+    assert int(found[3]) > 3

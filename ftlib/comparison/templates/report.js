@@ -6,6 +6,13 @@
   const parsed = new Array(blocks.length).fill(null);
   const per = 10, FIRST = 3, LONGEST = 700;
   const by = (id) => document.getElementById(id);
+  document.querySelectorAll(".scroll").forEach((box) => {
+    const measure = () => { box.previousElementSibling.hidden = box.scrollWidth <= box.clientWidth; };
+    measure();
+    const sizes = new ResizeObserver(measure);
+    sizes.observe(box);
+    sizes.observe(box.firstElementChild);
+  });
   const q = by("q"), sort = by("sort"), flag = by("flag"), against = by("against"), shown = by("shown"), items = by("items"), status = by("status");
   let page = 0, found = [], total = 0;
 
