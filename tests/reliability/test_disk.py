@@ -106,9 +106,9 @@ def test_full(room: str, free: float, stages: tuple[Path, dict[str, Path]], disk
 
 
 @pytest.mark.reliability
-@pytest.mark.parametrize("free", [0, 40, 80, 120, 260, 420])
+@pytest.mark.parametrize("free", [40, 120])  # KiB: for a checkpoint's weights, for its optimizer
 def test_full_while_a_model_is_trained(free: int, training: tuple[Path, str], disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Within a checkpoint's weights, its optimizer's state and the adapter: what torch and safetensors say of it is one sentence too."""
+    """What torch and safetensors say of it is one sentence too."""
     base, wanted = training
     place = disk / "run"
     shutil.copytree(base, place)
