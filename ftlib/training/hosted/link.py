@@ -40,7 +40,9 @@ class Link:
             except Failure as failure:
                 if failure.kind == "refused":
                     raise Refused(f"{self.provider.name} refused {what}: {failure}") from None
-                if failure.kind in ("bad", "filtered") or attempt == tries - 1:
+                if failure.kind in ("bad", "filtered"):
+                    raise ServiceDown(f"{self.provider.name} turned down {what}: {failure}") from None
+                if attempt == tries - 1:
                     raise ServiceDown(f"{self.provider.name} did not answer {what}: {failure}; run again later, nothing is lost.") from None
                 wait = failure.retry_after if failure.retry_after is not None else self.backoff(attempt)
                 log.info("%s: %s: %s; again in %.1f s", self.provider.name, what, failure, wait)

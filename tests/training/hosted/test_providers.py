@@ -134,6 +134,10 @@ def test_cancelling_for_real(sandbox: Sandbox, make_run: MakeRun, make_trainer: 
     trainer.close()
     assert main(["cancel", str(run.path), "h"]) == 0
     assert "is now cancelled" in capsys.readouterr().out
+    assert main(["cancel", str(run.path), "h"]) == 2  # it is over
+    said = capsys.readouterr().err
+    assert "is cancelled; it cannot cancel" in said
+    assert "again later" not in said
     assert main(["cancel", str(run.path), "h", "--verb", "resume"]) == 2
     assert "cannot resume" in capsys.readouterr().err
     (run.folder("h") / "job.json").unlink()
