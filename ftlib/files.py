@@ -65,11 +65,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def _remove_leftovers(path: Path) -> None:
     """Remove the temporary files that killed writers of ``path`` left (a run's lock does so for a whole run folder)."""
     for old in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
-        if _writer_is_gone(old):
+        if writer_is_gone(old):
             old.unlink(missing_ok=True)
 
 
-def _writer_is_gone(temporary: Path) -> bool:
+def writer_is_gone(temporary: Path) -> bool:
     """Whether the process whose id stands at the end of a temporary name is no more."""
     try:
         os.kill(int(temporary.name.removesuffix(TEMPORARY).rpartition(".")[2]), 0)
@@ -84,7 +84,7 @@ def _writer_is_gone(temporary: Path) -> bool:
 def scratch_folder() -> Iterator[Path]:
     """A folder among the system's temporary files, gone at the end; what killed processes left of theirs goes first."""
     for old in Path(tempfile.gettempdir()).glob(f"ftlib-*{TEMPORARY}"):
-        if _writer_is_gone(old):
+        if writer_is_gone(old):
             shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="ftlib-", suffix=f".{os.getpid()}{TEMPORARY}") as folder:
         yield Path(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlib.errors import ProfileError
-from ftlib.files import hash_json, read_json, sha256_file, write_json
+from ftlib.files import hash_json, read_json, sha256_file, write_json, writer_is_gone
 from ftlib.progress import bar
 from ftlib.training.local import prose
 from ftlib.training.local.checkpoints import disk_errors
@@ -123,12 +123,8 @@ def _build(build: Build, texts: list[str], target: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed builds left: folders that begin with a dot and end in the id of a process that is no more."""
     for left in folder.glob(".tiny-*.*"):
-        try:
-            os.kill(int(left.name.rpartition(".")[2]), 0)
-        except (ProcessLookupError, ValueError):
+        if writer_is_gone(left):
             shutil.rmtree(left, ignore_errors=True)
-        except PermissionError:
-            continue  # alive, somebody else's
 
 
 def whole(folder: Path) -> bool:
