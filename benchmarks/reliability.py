@@ -78,7 +78,7 @@ GIVEN = re.compile(r"(ftlib|ftjob|ftckpt|ftevent|file|ft)[-:][\w:.-]*[0-9a-f]{8}
 def unmeasured(files: Any) -> Any:
     """Files of a whole run without what measured seconds and the names that a service gives bring into them."""
     if isinstance(files, dict):
-        bare = ("made_with", "fingerprint", "called_at", "failed_at", "first_seen", "estimated_finish")  # hashes over those, and moments
+        bare = ("made_with", "asked", "fingerprint", "called_at", "failed_at", "first_seen", "estimated_finish")  # hashes over those, and moments
         kept = {key: held for key, held in files.items() if key not in bare and not MEASURED.fullmatch(str(key))}
         if "events" in kept:  # each message once: a service that was killed with the run tells some again
             kept["events"] = sorted({event["message"] for event in kept["events"]})
