@@ -65,7 +65,7 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
                 progress_bar=False,
                 log_output=False,
                 cwd=os.getcwd(),
-                execution_timeout=timeout,
+                timeout_func=lambda _: timeout,  # the client's own limit takes whole seconds alone
                 start_timeout=120,
                 extra_arguments=["--IPKernelApp.log_level=50"],  # what goes wrong in a cell stands in the cell; its advice is not ours to show
             )
