@@ -267,6 +267,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif outcome.text:
             print(printable(outcome.text))
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader had enough, as `| head` has
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader that had enough, as `| head` has, is no fault
+            print(f"ftlib {args.command}: standard output: {error.strerror}; make room and run the same command again.", file=sys.stderr)
+            return 2
     return outcome.code

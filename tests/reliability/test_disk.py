@@ -200,3 +200,10 @@ def test_a_full_disk_is_one_sentence_on_the_command_line(disk: Path) -> None:
     assert "No space left on device; make room and run the same command again" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
+
+
+def test_an_output_that_a_full_disk_does_not_take_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([sys.executable, "-m", "ftlib", "models"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr == "ftlib models: standard output: No space left on device; make room and run the same command again.\n"
