@@ -105,7 +105,7 @@ class Writer:
         """Write the good rows; returns the tokens of each."""
         with path.open("wb") as handle:
             handle.write(BOM if self.destination.bom == "required" else b"")
-            return list(rows_tokens(self._written(read_jsonl(source), handle, aside, source.stem), ENCODING))
+            return list(rows_tokens(self._written(_records(source), handle, aside, source.stem), ENCODING))
 
     def _checked(self, path: Path, target: Path, aside: Aside) -> dict[str, Any]:
         """The check of a file that is to become ``target``. Raises DataError where it would be refused."""
@@ -133,6 +133,15 @@ class Writer:
                 aside.cut.append((str(record["id"]), had))
             handle.write(line + b"\n")
             yield row
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a split. Raises DataError where a row is none, as in a file that `ftlib curate` did not write."""
+    for number, record in enumerate(read_jsonl(path), 1):
+        missing = [name for name in ("id", "title", "content") if not isinstance(record, dict) or name not in record]
+        if missing:
+            raise DataError(f"{path}, row {number}: it has no {missing[0]}; give a folder that `ftlib curate` wrote.")
+        yield record
 
 
 def _told(reasons: Counter[str]) -> str:

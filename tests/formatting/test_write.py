@@ -217,3 +217,11 @@ def test_no_rows_to_train_on_and_a_cut_to_nothing_are_refused(tmp_path: Path) ->
     for tokens in (0, -5):
         with pytest.raises(DataError, match=f"--truncate is {tokens}"):
             format_folder(folder(tmp_path / "in", records(*GOOD)), to="chat", task="describe", out=tmp_path / "out", truncate=tokens)
+
+
+@pytest.mark.parametrize(("row", "field"), [({"title": "Cup", "content": "A cup."}, "id"), ({"id": "1", "title": "Cup"}, "content"), (["Cup"], "id")])
+def test_a_folder_that_curate_did_not_write_is_refused_in_a_sentence(row: Any, field: str, tmp_path: Path) -> None:
+    source = folder(tmp_path / "in", [*records(*GOOD), row])
+    with pytest.raises(DataError, match=rf"train\.jsonl, row 13: it has no {field}; give a folder that `ftlib curate` wrote"):
+        format_folder(source, to="chat", task="describe", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
