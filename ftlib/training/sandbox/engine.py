@@ -48,7 +48,7 @@ class Engine(Protocol):
     def tune(self, rows: Path, valid: Path | None, settings: Json, folder: Path, report: Report, should_stop: Callable[[], bool]) -> Json:
         """Tune on the chat rows of a file; goes on where an earlier call in this folder was interrupted.
 
-        ``report`` gets {step, steps, train_loss, train_accuracy, valid_loss, valid_accuracy}. Returns {trained_tokens, metrics: [the same]}.
+        ``report`` gets {step, steps, train_loss, train_accuracy, valid_loss, valid_accuracy}. Returns {trained_tokens}.
         """
         ...
 
@@ -76,16 +76,10 @@ class TinyEngine:
         from ftlib.training.local.settings import TuneSettings
         from ftlib.training.local.tuning import tune
 
-        events: list[Json] = []
-
-        def keep(event: Json) -> None:
-            events.append(event)
-            report(event)
-
         examples = from_rows(read_jsonl(rows), "training_file")
         held_out = from_rows(read_jsonl(valid), "validation_file") if valid else []
-        made = tune(self._base(), examples, held_out, TuneSettings(**settings), folder, on_event=keep, should_stop=should_stop)
-        return {"trained_tokens": made["tokens"]["seen"], "metrics": events or [_point(row) for row in made["loss"]], "seconds": made["seconds"]}
+        made = tune(self._base(), examples, held_out, TuneSettings(**settings), folder, on_event=report, should_stop=should_stop)
+        return {"trained_tokens": made["tokens"]["seen"], "seconds": made["seconds"]}
 
     def answer(self, ask: Ask, questions: Sequence[Sequence[Json]]) -> list[Said]:
         """See Engine."""
@@ -112,7 +106,3 @@ class TinyEngine:
                 del self._loaded[old]
             self._loaded[model] = load(self._base(), TuneSettings(loader="transformers"), adapter=Path(model) / "adapter" if model else None)
         return self._loaded[model]
-
-
-def _point(row: Json) -> Json:
-    return {"step": row["step"], "train_loss": row["train"], "valid_loss": row["valid"]}

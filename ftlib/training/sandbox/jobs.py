@@ -150,12 +150,13 @@ class Jobs:
     def _finish(self, job: Json, made: Json, folder: Path) -> None:
         """The result file, the checkpoint, the model's name."""
         job_id = str(job["id"])
-        text = result_csv(made["metrics"])
+        metrics = steps_of([event["data"] for event in self._store.events(job_id)[::-1]])  # of every piece of an interrupted training
+        text = result_csv(metrics)
         raw = base64.b64encode(text.encode()) if self._faults.has("base64-result") else text.encode()
         result = self._store.add_file("step_metrics.csv", raw, "fine-tune-results")
         suffix = f"{job['user_provided_suffix']}:" if job.get("user_provided_suffix") else ":"
         tuned = f"ft:{job['model']}:sandbox:{suffix}{job_id[-8:]}"
-        last = made["metrics"][-1] if made["metrics"] else {"step": 0}
+        last = metrics[-1] if metrics else {"step": 0}
         checkpoint = {
             "id": f"ftckpt-{job_id[-24:]}",
             "object": "fine_tuning.job.checkpoint",
@@ -181,14 +182,20 @@ class Jobs:
         )
 
 
-def result_csv(metrics: list[Json]) -> str:
-    """The result file as the real service writes it: one row a step, empty where nothing was measured."""
+def steps_of(told: list[Json]) -> list[Json]:
+    """What a job's metrics events told, in their order, as one row a step; a step that was done again counts as it was told last."""
     rows: dict[int, Json] = {}
-    for event in metrics:
-        row = rows.setdefault(int(event["step"]), {"step": event["step"]})
-        row.update({name: event[FROM_EVENT.get(name, name)] for name in RESULT[1:] if event.get(FROM_EVENT.get(name, name)) is not None})
+    for data in told:
+        if "step" in data:
+            row = rows.setdefault(int(data["step"]), {"step": data["step"]})
+            row.update({name: data[FROM_EVENT.get(name, name)] for name in RESULT[1:] if data.get(FROM_EVENT.get(name, name)) is not None})
+    return [rows[step] for step in sorted(rows)]
+
+
+def result_csv(rows: list[Json]) -> str:
+    """The result file as the real service writes it: one row a step, empty where nothing was measured."""
     out = io.StringIO()
     writer = csv.DictWriter(out, RESULT, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows[step] for step in sorted(rows))
+    writer.writerows(rows)
     return out.getvalue()

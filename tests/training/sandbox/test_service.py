@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 
+from ftlib.training.sandbox.jobs import result_csv, steps_of
 from ftlib.training.sandbox.server import Limit, Sandbox
 from tests.training.sandbox.conftest import KEY, connect, rows
 from tests.training.sandbox.stubs import StubEngine
@@ -65,6 +66,18 @@ def test_a_job_runs_to_its_end_with_events_checkpoints_and_result(client: openai
     assert lines[3].startswith("3,0.666")
     said = client.chat.completions.create(model=checkpoint.fine_tuned_model_checkpoint, messages=[{"role": "user", "content": "a b"}])
     assert said.choices[0].message.content == "A B"
+
+
+def test_the_result_holds_every_step_of_a_training_that_was_taken_up_again() -> None:
+    first = [{"step": 1, "train_loss": 3.0, "train_accuracy": 0.1}, {"step": 2, "train_loss": 2.5}]
+    second = [{"step": 2, "train_loss": 2.4}, {"step": 3, "train_loss": 2.0}, {"step": 3, "valid_loss": 2.2, "valid_accuracy": 0.3}, {}]
+    rows = steps_of([*first, *second])
+    assert rows == [
+        {"step": 1, "train_loss": 3.0, "train_accuracy": 0.1},
+        {"step": 2, "train_loss": 2.4},
+        {"step": 3, "train_loss": 2.0, "valid_loss": 2.2, "valid_mean_token_accuracy": 0.3},
+    ]
+    assert result_csv(rows).splitlines()[1:] == ["1,3.0,0.1,,", "2,2.4,,,", "3,2.0,,2.2,0.3"]
 
 
 def test_a_running_job_tells_when_it_may_be_done(client: openai.OpenAI, engine: StubEngine) -> None:
