@@ -3,57 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from ftlib.cli import main
-from ftlib.errors import DataError, FtlibError, disk_sentence
-from ftlib.files import sha256_file
+from ftlib.errors import DataError, FtlibError
 from ftlib.runs import Run
 from tests.reliability import chain
+from tests.reliability.disks import PAGE, SIZE, leave, remount, said
 from tests.reliability.killing import differences, leftovers, lost, snapshot, torn
-
-PAGE = 4096
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)], capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def remount(disk: Path, options: str) -> None:
-    """Change the size or the mode of a mounted file system."""
-    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
-
-
-def used(disk: Path) -> int:
-    """Pages in use."""
-    found = os.statvfs(disk)
-    return (found.f_blocks - found.f_bfree) * found.f_frsize // PAGE
-
-
-def said(error: BaseException) -> str:
-    """The one sentence that a user reads."""
-    sentence = str(error) if isinstance(error, FtlibError) else disk_sentence(error) if isinstance(error, OSError) else None
-    assert sentence, f"no sentence for {error!r}"
-    assert "\n" not in sentence
-    return sentence
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +35,20 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Pa
     return run, found
 
 
-def end_after(stages: dict[str, Path], room: str, whole: Path) -> dict[str, object]:
-    """What the run holds once ``room`` is done."""
+def after(stages: dict[str, Path], room: str, whole: Path) -> Path:
+    """The run once ``room`` is done."""
     rooms = list(stages)
-    return snapshot(stages[rooms[rooms.index(room) + 1]] if room != rooms[-1] else whole)
+    return stages[rooms[rooms.index(room) + 1]] if room != rooms[-1] else whole
+
+
+def end_after(stages: dict[str, Path], room: str, whole: Path) -> dict[str, object]:
+    """What it holds then."""
+    return snapshot(after(stages, room, whole))
+
+
+def size(folder: Path) -> int:
+    """Bytes that a folder takes, in whole pages."""
+    return sum(-(-path.stat().st_size // PAGE) * PAGE for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.reliability
@@ -87,57 +58,17 @@ def test_full(room: str, free: float, stages: tuple[Path, dict[str, Path]], disk
     whole, before = stages
     place = disk / "run"
     shutil.copytree(before[room], place)
-    started, earlier = used(disk), snapshot(place)
-    wanted = end_after(before, room, whole)
-    chain.ROOMS[room](place)
-    needed = used(disk) - started
-    shutil.rmtree(place)
-    shutil.copytree(before[room], place)
-    remount(disk, f"size={(used(disk) + int(free * needed)) * PAGE}")
+    earlier, wanted = snapshot(place), end_after(before, room, whole)
+    leave(disk, int(free * (size(after(before, room, whole)) - size(place))))
     with pytest.raises((FtlibError, OSError)) as caught:
         chain.ROOMS[room](place)
     assert "No space left on device" in said(caught.value)
     assert torn(place) == []
     assert [fault for fault in differences(earlier, snapshot(place)) if "was not there" not in fault] == []
-    remount(disk, "size=64m")
+    remount(disk, SIZE)
     chain.ROOMS[room](place)
     assert leftovers(place) == []
     assert differences(wanted, snapshot(place)) == []
-
-
-@pytest.mark.reliability
-@pytest.mark.parametrize("free", [40, 120])  # KiB: for a checkpoint's weights, for its optimizer
-def test_full_while_a_model_is_trained(free: int, training: tuple[Path, str], disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """What torch and safetensors say of it is one sentence too."""
-    base, wanted = training
-    place = disk / "run"
-    shutil.copytree(base, place)
-    earlier = snapshot(place)
-    remount(disk, f"size={(used(disk) + free * 1024 // PAGE) * PAGE}")
-    argv = ["train", str(place / "profile.yaml"), "micro", "--out", str(place), "--quiet"]
-    assert main(argv) in (1, 2)  # 1 where there is room to write down that the contestant failed
-    said_so = "".join(capfd.readouterr())
-    assert "No space left on device; make room and run the same command again" in said_so
-    assert "Traceback" not in said_so
-    assert torn(place) == []
-    assert [fault for fault in differences(earlier, snapshot(place)) if "was not there" not in fault] == []
-    remount(disk, "size=64m")
-    assert main(argv) == 0
-    assert leftovers(place) == []
-    assert sha256_file(place / "micro" / "adapter" / "adapter_model.safetensors") == wanted
-
-
-@pytest.fixture(scope="module")
-def training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run folder before its contestant is trained, and the adapter that it comes to."""
-    pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("training")
-    profile = chain.with_training(chain.recorded_profile(folder))
-    few = [msgspec.structs.replace(c, steps=6, epochs=None) for c in profile.contestants if c.trains]
-    run = chain.up_to("train", folder / "run", msgspec.structs.replace(profile, contestants=few))
-    shutil.copytree(run, folder / "base")
-    chain.train(run)
-    return folder / "base", sha256_file(run / "micro" / "adapter" / "adapter_model.safetensors")
 
 
 @pytest.mark.reliability
