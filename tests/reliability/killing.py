@@ -6,6 +6,7 @@ The work runs in a forked child of a process that has imported everything, so th
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import random
@@ -52,6 +53,7 @@ def start(work: Work, folder: Path, log: Path) -> int:
     if pid:
         return pid
     code = 70
+    gc.freeze()  # a collection would go through all that was imported, and copy its pages
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)

@@ -6,6 +6,7 @@ Python's audit hooks see them all, so points within a save are hit as surely as 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ def in_child(work: Callable[[], Any], said: Path | None = None) -> int:
     if pid:
         return os.waitpid(pid, 0)[1]
     code = 1
+    gc.freeze()  # a collection would go through all that was imported, and copy its pages
     try:
         if said is not None:
             handle = os.open(said, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
