@@ -1,8 +1,8 @@
 """General English that the project makes itself, from a seed: what the tiny models learn before they are tuned.
 
 Stories, definitions, letters, lists and short conversations, all from the word lists below, which were written for this
-project; word games on any words, in no order. It holds no product descriptions, so a tiny model knows the words, reads and
-answers, but does not yet write what tuning teaches.
+project; word games on any words, in no order; and talk about things and books (`wares`). It holds no description of a product, so a
+tiny model knows the words, reads and answers, but does not yet write what tuning teaches.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 
+from ftlib.training.local import wares
 from ftlib.training.local.rows import Example, user_turn
 
 PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jonas", "Kate", "Leo", "Mary", "Nora", "Oscar", "Paula")
@@ -191,18 +192,20 @@ def _reply(rng: Rng, words: Sequence[str]) -> tuple[str, str]:
     return f"Answer this letter.\n\n{_letter(rng)}", _letter(rng)
 
 
-SYSTEMS = (None, None, "You are helpful.", "You answer briefly.", "You write for children.", "You write letters and stories for a village paper.")
+WARES = 0.9  # the share of conversations that are about things and books
+SYSTEMS = ("You are helpful.", "You answer briefly.", "You write for children.", "You write letters and stories for a village paper.")
 _TALKS: tuple[Callable[[Rng, Sequence[str]], tuple[str, str]], ...] = (
     _definition, _echo, _echo, _echo, _echo, _use, _use, _use, _members, _which, _sum, _tell, _tell, _reply,
 )  # fmt: skip
 
 
 def conversations(seed: int, words: Sequence[str]) -> Iterator[Example]:
-    """Questions with answers, without end. ``words`` appear in word games, in no order."""
+    """Questions with answers, without end: nine in ten about things and books. ``words`` appear in word games, in no order."""
     rng = random.Random(seed)
+    of_wares = wares.questions(rng)
     while True:
-        system = rng.choice(SYSTEMS)
-        question, answer = rng.choice(_TALKS)(rng, words)
+        system = rng.choice(SYSTEMS) if rng.random() < 0.3 else None
+        question, answer = next(of_wares) if rng.random() < WARES else rng.choice(_TALKS)(rng, words)
         yield Example((*([{"role": "system", "content": system}] if system else []), user_turn("", question)), answer)
 
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from typing import Any
 from ftlib.errors import ProfileError
 from ftlib.files import hash_json, read_json, sha256_file, write_json, writer_is_gone
 from ftlib.progress import bar
-from ftlib.training.local import prose
+from ftlib.training.local import prose, wares
 from ftlib.training.local.checkpoints import disk_errors
 from ftlib.training.local.prose import conversations, passages
 
@@ -44,16 +44,16 @@ class Build:
     vocab: int
     steps: int
     seed: int
-    batch: int = 12
-    length: int = 192
+    batch: int = 16
+    length: int = 64
     context: int = 1024
-    lr: float = 3e-3
+    lr: float = 4e-3
     recipe: int = RECIPE
 
 
 BUILDS = {
-    "tiny-llama": Build(hidden=128, layers=4, heads=4, intermediate=352, vocab=2048, steps=180, seed=1),
-    "tiny-hosted": Build(hidden=112, layers=3, heads=4, intermediate=304, vocab=2048, steps=180, seed=2),
+    "tiny-llama": Build(hidden=128, layers=2, heads=4, intermediate=256, vocab=4096, steps=1200, seed=1),
+    "tiny-hosted": Build(hidden=112, layers=2, heads=4, intermediate=256, vocab=4096, steps=1200, seed=2),
     "tiny-micro": Build(hidden=32, layers=1, heads=2, intermediate=64, vocab=512, steps=4, seed=3, batch=4, length=64),  # for tests: knows nothing
 }
 BUILDS["tiny"] = BUILDS["tiny-llama"]
@@ -75,7 +75,7 @@ def build_tiny(name: str) -> Path:
     build = BUILDS[name]
     name = next(known for known, same in BUILDS.items() if same is build)  # one folder, by whichever of its names it is asked for
     texts = sample_texts()
-    target = home() / f"{name}-{hash_json([asdict(build), texts, sha256_file(Path(prose.__file__))])[:12]}"
+    target = home() / f"{name}-{hash_json([asdict(build), texts, *(sha256_file(Path(str(text.__file__))) for text in (prose, wares))])[:12]}"
     if whole(target):
         return target
     remove_leftovers(home())
@@ -198,24 +198,62 @@ def make_model(build: Build, tokenizer: Any) -> Any:
         pad_token_id=tokenizer.pad_token_id,
     )
     model = LlamaForCausalLM(config)
+    for name, weights in model.named_parameters():
+        if weights.dim() == 2:  # so narrow a model learns to look back sooner than from the customary 0.02
+            torch.nn.init.normal_(weights, std=0.05 if "embed" in name else weights.shape[1] ** -0.5)
     stops = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(END)]
     model.generation_config = GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=stops, pad_token_id=tokenizer.pad_token_id)
     return model
 
 
-def blocks(build: Build, tokenizer: Any, words: list[str]) -> Any:
-    """Token blocks of the pre-training, shape (steps x batch, length): conversations and prose, end to end."""
+def render(messages: Iterable[dict[str, str]]) -> str:
+    """What TEMPLATE makes of an unfinished conversation; thousands of them a second."""
+    return BOS + "".join(f"<|{m['role']}|>{m['content']}{END}" for m in messages) + "<|assistant|>"
+
+
+def blocks(build: Build, tokenizer: Any, words: list[str]) -> tuple[Any, Any]:
+    """Token blocks of the pre-training and their labels, each of shape (steps x batch, length): conversations and prose, end to end.
+
+    Labels are the tokens of the answers and of the prose; those of the questions are -100, which are not learned.
+    """
     import torch
 
     wanted = build.steps * build.batch * build.length
     talk, prose = conversations(build.seed + 100, words), passages(build.seed + 200)
     ids: list[int] = []
+    labels: list[int] = []
     while len(ids) < wanted:
-        texts = [tokenizer.apply_chat_template([*e.prompt, {"role": "assistant", "content": e.answer}], tokenize=False) for e in islice(talk, 400)]
-        texts += [f"{BOS}{text}{EOS}" for text in islice(prose, 80)]
-        for row in tokenizer(texts, add_special_tokens=False)["input_ids"]:
-            ids += row
-    return torch.tensor(ids[:wanted]).view(-1, build.length)
+        some = list(islice(talk, 800))
+        pairs = [(render(e.prompt), e.answer + END) for e in some] + [("", f"{BOS}{text}{EOS}") for text in islice(prose, 60)]
+        asked, answered = (tokenizer(list(texts), add_special_tokens=False)["input_ids"] for texts in zip(*pairs, strict=True))
+        for question, answer in zip(asked, answered, strict=True):
+            ids += [*question, *answer]
+            labels += [*[-100] * len(question), *answer]
+    order = torch.randperm(wanted // build.length, generator=torch.Generator().manual_seed(build.seed))
+    whole, learned = (torch.tensor(column[:wanted]).view(-1, build.length)[order] for column in (ids, labels))
+    return whole, learned
+
+
+def loss_of(model: Any, ids: Any, labels: Any) -> Any:
+    """Mean cross-entropy over the labelled tokens; logits are computed for those alone."""
+    from torch.nn.functional import cross_entropy
+
+    learned = labels[:, 1:] != -100
+    states = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][learned]
+    return cross_entropy(model.lm_head(states), labels[:, 1:][learned])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: so small matrices gain little by more, and lose much where another process has the other cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def make(build: Build, texts: list[str], out: Path) -> None:
@@ -226,18 +264,19 @@ def make(build: Build, texts: list[str], out: Path) -> None:
     tokenizer = make_tokenizer(build, texts)
     model = make_model(build, tokenizer)
     data = blocks(build, tokenizer, common_words(texts))
-    data = data[torch.randperm(len(data), generator=torch.Generator().manual_seed(build.seed))]
     optimiser = torch.optim.AdamW(model.parameters(), lr=build.lr, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, build.lr, total_steps=build.steps, pct_start=0.1)
     model.train()
     loss = torch.tensor(0.0)
-    for rows in bar(data.split(build.batch), desc=f"building a model of {model.num_parameters():,} parameters", total=build.steps, unit="step"):
-        loss = model(input_ids=rows, labels=rows, use_cache=False).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad()
+    batches = zip(*(column.split(build.batch) for column in data), strict=True)
+    with _one_thread():
+        for rows, labels in bar(batches, desc=f"building a model of {model.num_parameters():,} parameters", total=build.steps, unit="step"):
+            loss = loss_of(model, rows, labels)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
     model.eval()
     with disk_errors(out):
         model.save_pretrained(str(out), safe_serialization=True)

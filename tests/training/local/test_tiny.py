@@ -24,6 +24,29 @@ def test_a_tiny_model_is_a_llama_with_a_chat_template() -> None:
     assert tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True).endswith("<|assistant|>")
 
 
+def test_the_text_of_the_pre_training_is_what_the_chat_template_makes() -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(micro.model())
+    for example in islice(prose.conversations(7, ["mug", "pen"]), 40):
+        whole = [*example.prompt, {"role": "assistant", "content": example.answer}]
+        assert tiny.render(example.prompt) == tokenizer.apply_chat_template(example.prompt, tokenize=False, add_generation_prompt=True)
+        assert tiny.render(example.prompt) + example.answer + tiny.END == tokenizer.apply_chat_template(whole, tokenize=False)
+
+
+def test_only_answers_and_prose_are_learned() -> None:
+    from transformers import AutoTokenizer
+
+    folder = micro.model()
+    tokenizer, build = AutoTokenizer.from_pretrained(folder), tiny.BUILDS["tiny-micro"]
+    ids, labels = tiny.blocks(build, tokenizer, ["mug", "pen"])
+    assert ids.shape == labels.shape == (build.steps * build.batch, build.length)
+    learned = labels != -100
+    assert (ids[learned] == labels[learned]).all()
+    assert not (set(labels[learned].tolist()) & {tokenizer.convert_tokens_to_ids(role) for role in tiny.ROLES})
+    assert 0.2 < learned.float().mean() < 0.8
+
+
 def test_a_second_use_costs_nothing_and_a_damaged_one_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTLIB_HOME", str(tmp_path))
     built: list[Path] = []
