@@ -53,6 +53,13 @@ def number(value: float, digits: int) -> str:
     return shown.removeprefix("-") if float(shown.replace(",", "")) == 0 else shown
 
 
+def decimals(value: float, digits: int) -> int:
+    """Decimals at which a small number does not read as 0, two significant digits of it: ``digits``, or more, up to 6."""
+    if value == 0 or abs(value) >= 0.5 * 10**-digits or not math.isfinite(value):
+        return digits
+    return min(6, 1 - math.floor(math.log10(abs(value))))
+
+
 def known(value: float | None, why: str, *, unit: str = "", how: str = "", digits: int = 1) -> Figure:
     """A figure, or n/a with the reason where the value is None."""
     return Figure(None, unit, na=why) if value is None else Figure(float(value), unit, how=how, digits=digits)

@@ -15,7 +15,7 @@ from ftlib.comparison.flexibility import flexibility
 from ftlib.comparison.load import Material, load_run
 from ftlib.comparison.pairs import difference, pair
 from ftlib.comparison.ranking import ranking, read_weights
-from ftlib.comparison.table import Figure, number, stored
+from ftlib.comparison.table import Figure, decimals, number, stored
 from ftlib.errors import DataError, ProfileError
 from ftlib.files import read_json, write_json
 from ftlib.runs import Run
@@ -42,6 +42,13 @@ def material(run: Run) -> Material:
 )
 def test_numbers_never_round_something_to_nothing(value: float, digits: int, text: str) -> None:
     assert number(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "wanted"), [(0.0037, 2, 4), (-0.0037, 2, 4), (0.0106, 2, 2), (0.0, 2, 2), (12.3, 1, 1), (3e-9, 4, 6), (0.04, 0, 3)]
+)
+def test_a_cell_has_the_decimals_at_which_a_small_number_is_not_0(value: float, digits: int, wanted: int) -> None:
+    assert decimals(value, digits) == wanted
 
 
 def test_a_figure_that_is_not_known_says_why() -> None:

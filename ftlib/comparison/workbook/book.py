@@ -61,7 +61,7 @@ def formats(book: Any) -> dict[str, Any]:
     }
     colours = {"estimated": "#8A5A00", "billed": "#0B5394"}
     for how in ("plain", "measured", "estimated", "billed"):
-        for digits in range(5):
+        for digits in range(7):
             options = {"num_format": "#,##0" + ("." + "0" * digits if digits else ""), "valign": "top"}
             made[f"number.{how}.{digits}"] = book.add_format(options | ({"font_color": colours[how]} if how in colours else {}))
     return made

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ftlib.comparison.table import Cell, Figure, Table
+from ftlib.comparison.table import Cell, Figure, Table, decimals
 
 LIMIT = 32_767  # UTF-16 units that a cell holds; XlsxWriter counts characters, Excel units
 CUT = " […cut: the cell holds no more; the whole text is in the run folder]"
@@ -91,7 +91,7 @@ class Sheet:
     def cell(self, row: int, column: int, value: Cell) -> None:
         """A figure as a number in the format that says how it was obtained, or n/a; anything else as text."""
         if isinstance(value, Figure) and value.value is not None:
-            self.sheet.write_number(row, column, value.value, self.formats[f"number.{value.how or 'plain'}.{value.digits}"])
+            self.sheet.write_number(row, column, value.value, self.formats[f"number.{value.how or 'plain'}.{decimals(value.value, value.digits)}"])
         else:
             self.text(row, column, value.text() if isinstance(value, Figure) else value, "na" if isinstance(value, Figure) else "text")
 
