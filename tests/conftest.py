@@ -35,8 +35,11 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def ftlib_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the whole test session, outside the user's home: a small model is built once."""
-    home = tmp_path_factory.mktemp("ftlib-home")
+    """A cache for the whole test session, outside the user's home; workers share the small models, so that each is built once."""
+    home, base = tmp_path_factory.mktemp("ftlib-home"), tmp_path_factory.getbasetemp()
+    models = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "models"
+    models.mkdir(exist_ok=True)
+    (home / "models").symlink_to(models)
     os.environ["FTLIB_HOME"] = str(home)
     return home
 

@@ -21,7 +21,7 @@ def warning(material: Material) -> str:
     return (
         f"{whose} tiny and built on the spot{behind}. "
         "Such figures say nothing about real models; they show what a comparison looks like. "
-        "Tiny models know no language: their answers are nonsense put together from syllables, which can spell anything, a rude word too."
+        "Tiny models know some sentences and no facts: they join pieces that need not fit, and a broken word can spell anything, a rude one too."
     )
 
 
