@@ -30,6 +30,7 @@ README = HERE.parent / "README.md"  # quotes the table
 sys.path.insert(0, str(HERE.parent))
 Figures = dict[str, Any]
 TINY = ["data.train=24", "data.valid=6", "data.test=8", "contestants.tiny-llama.epochs=1", "contestants.tiny-hosted.epochs=1", "evaluation.probes=[]"]
+SAVES = ("training/local/test_resume.py", "training/local/test_resume_kills.py", "training/local/test_resume_damage.py")
 ALONE = "contestants.tiny-hosted.concurrency=1"  # which questions a service answers together moves the last bits of its figures
 
 
@@ -161,6 +162,29 @@ def tests(*files: str, **environment: str) -> Callable[[argparse.Namespace, Path
     return section
 
 
+def secrets(args: argparse.Namespace, folder: Path) -> Figures:
+    """The tests, and every command and every notebook in each of four ways."""
+    from tests.reliability.ways import CASES, WAYS, everything
+
+    suite = tests("reliability/test_secrets.py")(args, folder)
+    begun = time.perf_counter()
+    outcomes = everything(
+        folder, args.seed, lambda outcome: print(f"{outcome.case}, {outcome.way}: {outcome.tries} tries", *outcome.faults, flush=True)
+    )
+    commands, notebooks = (len({case.command for case in CASES if case.notebook is which}) for which in (False, True))
+    reached, keys = sum(outcome.reached for outcome in outcomes), sum(outcome.keys for outcome in outcomes)
+    again = sum(outcome.tries for outcome in outcomes) - len(outcomes)
+    told = f"{commands} commands and {notebooks} notebooks, each in {len(WAYS)} ways: {reached} of {len(outcomes)} runs came to it, {keys} keys found"
+    more = f"{again} that missed their moment were done again, {time.perf_counter() - begun:.0f} s; tests: {suite['figure']}"
+    return {
+        "figure": f"{told} ({more})",
+        "runs": reached,
+        "keys": keys,
+        "again": again,
+        "faults": [*suite["faults"], *(fault for outcome in outcomes for fault in outcome.faults)],
+    }
+
+
 def rows_file(path: Path, count: int) -> None:
     """That many rows of about 150 characters, a twentieth of them repeated, packed."""
     rng = random.Random(1)
@@ -257,16 +281,16 @@ def audit(_: argparse.Namespace, __: Path) -> Figures:
 SECTIONS: dict[str, tuple[str, Callable[[argparse.Namespace, Path], Figures]]] = {
     "kills": ("SIGKILL and SIGTERM inside single rooms; the same command then finishes, outcome as if undisturbed", kills),
     "training": ("the same inside a real training", training),
-    "saves": ("killed at file-system events of a training, checkpoints damaged", tests("training/local/test_resume.py")),
+    "saves": ("killed at file-system events of a training, checkpoints damaged", tests(*SAVES, FTLIB_WHOLE="1")),
     "chain": ("the same over the whole chain, notebooks and trainings included", whole_chain),
     "two": ("two at once, stale locks", tests("reliability/test_two.py", "test_lock.py")),
-    "disk": ("disk full, read-only, gone, at each step", tests("reliability/test_disk.py")),
+    "disk": ("disk full, read-only, gone, at each step", tests("reliability/test_disk.py", "reliability/test_disk_training.py", FTLIB_WHOLE="1")),
     "rows": ("1,200 files of 60 kinds of malformed line, through every reader", tests("reliability/test_hostile_rows.py", FTLIB_FILES="1200")),
     "texts": ("40 payloads through every format", tests("reliability/test_hostile_output.py", "reliability/test_hostile_notebooks.py")),
     "paths": ("40 hostile names, archives, links", tests("reliability/test_paths.py")),
     "source": ("data never becomes code: static check", tests("reliability/test_source.py")),
     "stale": ("what a change touches is done again, with the reason", tests("reliability/test_stale.py")),
-    "secrets": ("12 canary keys: success, failure, timeout, kill", tests("reliability/test_secrets.py")),
+    "secrets": ("12 canary keys: success, failure, timeout, kill", secrets),
     "time": ("30 simulated hours of watching a hosted job", tests("training/hosted/test_watching.py")),
     "curation": ("millions of rows through curation", curation_load),
     "page": ("100,000 test items through the comparison", page_load),
