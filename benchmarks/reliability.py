@@ -102,12 +102,15 @@ def ended_by(process: subprocess.Popen[bytes], sent: signal.Signals, seconds: fl
 
 def whole_chain(args: argparse.Namespace, folder: Path) -> Figures:
     """Kills over the whole chain: `ftlib run demo` on tiny settings, through its notebooks, with both trainings."""
+    from ftlib.training.local.tiny import build_tiny
     from tests.reliability.killing import appended, differences, leftovers, lost, snapshot, torn
 
     command = [sys.executable, "-m", "ftlib", "run", "demo", "--quiet", *(part for key in [*TINY, ALONE] for part in ("--set", key))]
     undisturbed, place = folder / "undisturbed", folder / "killed"
     (folder / "tmp").mkdir()
     os.environ["TMPDIR"] = str(folder / "tmp")
+    for name in ("tiny-llama", "tiny-hosted"):
+        build_tiny(name)  # minutes where they are not there yet, which would spread the kills too far
     begun = time.perf_counter()
     subprocess.run([*command, "--out", str(place)], check=True, timeout=1800)
     seconds = time.perf_counter() - begun
