@@ -109,12 +109,12 @@ def run(
         begun = time.perf_counter()
         if visit:
             visit(output.read_bytes())
-        if sent is not None and not _until(process, lambda: time.perf_counter() >= begun + moment) and process.poll() is not None:
-            sent = None
+        if sent is not None:
+            _until(process, lambda: time.perf_counter() >= begun + moment)
     started = _children(process.pid)
     if sent is not None and begun:
         ended.sent = process.poll() is None
-        process.send_signal(sent)
+        process.send_signal(sent)  # nothing, where it has ended
     ended.code = process.wait(LIMIT_S)
     ended.span = time.perf_counter() - begun if begun else None
     ended.left = _outlived(started)
@@ -123,13 +123,13 @@ def run(
 
 
 def _until(process: subprocess.Popen[bytes], true: Callable[[], bool]) -> bool:
-    """Whether it came true before the process ended."""
+    """Whether it came true by the time that the process ended."""
     deadline = time.perf_counter() + LIMIT_S
     while process.poll() is None and time.perf_counter() < deadline:
         if true():
             return True
         time.sleep(0.002)
-    return False
+    return true()
 
 
 def _children(pid: int) -> list[object]:
