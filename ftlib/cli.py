@@ -134,7 +134,8 @@ def ask(args: argparse.Namespace) -> Outcome:
     from ftlib.single import ask_one
 
     rows = ask_one(args.run, args.contestant, args.text, base=args.base)
-    return Outcome(rows, "\n\n".join(f"{row['system']}: {row['answer']}" for row in rows))
+    told = [f"{row['system']}: {row['answer'] if row['answer'] is not None else '(no answer: ' + str(row['error']) + ')'}" for row in rows]
+    return Outcome(rows, "\n\n".join(told), 1 if any(row["answer"] is None for row in rows) else 0)
 
 
 def cancel(args: argparse.Namespace) -> Outcome:

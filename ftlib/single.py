@@ -48,8 +48,8 @@ def train_one(profile: str, contestant: str, *, out: Path | None = None, overrid
 def ask_one(run: Path, contestant: str, text: str | None = None, *, base: bool = False) -> list[dict[str, Any]]:
     """Ask a contestant of a run one question: ``text``, or the title of the first test row.
 
-    Returns a row {system, input, answer, finish, tokens_in, tokens_out, seconds} for each of its systems that was asked:
-    the tuned one, and the base too with ``base`` (or where that is all there is).
+    Returns a row {system, input, answer, error, finish, tokens_in, tokens_out, seconds} for each of its systems that was asked:
+    the tuned one, and the base too with ``base`` (or where that is all there is). Where no answer came, ``answer`` is None and ``error`` says why.
     """
     opened = Run.open(run)
     chosen = opened.contestant(contestant)
@@ -65,9 +65,8 @@ def ask_one(run: Path, contestant: str, text: str | None = None, *, base: bool =
     with closing(trainer_for(opened, chosen)) as trainer:
         for system in systems:
             _, answer = next(iter(trainer.ask([prompt], tuned=system.endswith(".tuned"))))
-            text = answer.text if answer.text is not None else f"(no answer: {answer.error})"
-            figures = {key: getattr(answer, key) for key in ("finish", "tokens_in", "tokens_out", "seconds")}
-            rows.append({"system": system, "input": prompt.input, "answer": text, **figures})
+            figures = {key: getattr(answer, key) for key in ("error", "finish", "tokens_in", "tokens_out", "seconds")}
+            rows.append({"system": system, "input": prompt.input, "answer": answer.text, **figures})
     return rows
 
 

@@ -119,3 +119,12 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     ended = subprocess.run(f"{sys.executable} -m ftlib models --json | head -n 1", shell=True, capture_output=True, text=True)
     assert ended.stdout == "[\n" or ended.stdout.startswith("{")
     assert "BrokenPipe" not in ended.stderr
+
+
+def test_ask_without_an_answer_says_why_and_is_no_success(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"system": "one.tuned", "answer": "A mug.", "error": None}, {"system": "one.base", "answer": None, "error": "rate limit"}]
+    monkeypatch.setattr("ftlib.single.ask_one", lambda *a, **k: rows)
+    assert main(["ask", "run", "one", "Mug"]) == 1
+    assert capsys.readouterr().out == "one.tuned: A mug.\n\none.base: (no answer: rate limit)\n"
+    monkeypatch.setattr("ftlib.single.ask_one", lambda *a, **k: rows[:1])
+    assert main(["ask", "run", "one", "Mug"]) == 0

@@ -54,6 +54,7 @@ def config(loaded: Loaded, settings: TuneSettings, out: Path) -> Any:
         bf16=loaded.precision.dtype == "bfloat16", fp16=loaded.precision.dtype == "float16", use_cpu=loaded.device.kind == "cpu",
         gradient_checkpointing=checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None,
         logging_steps=1, logging_first_step=False, save_strategy="no", eval_strategy="no", report_to="none", disable_tqdm=True,
+        logging_nan_inf_filter=False,  # a loss that is no number is seen, not smoothed over
         dataloader_pin_memory=loaded.device.gpu,
     )  # fmt: skip
 

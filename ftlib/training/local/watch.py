@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
 
+from ftlib.errors import TrainingFailed
 from ftlib.progress import bar
 from ftlib.training.local.distributed import agreed, processes
 from ftlib.training.local.settings import TuneSettings
@@ -82,7 +84,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Hand the losses on."""
+        """Hand the losses on; end a training whose loss is no number any more, which nothing mends."""
+        for key, name in (("loss", "training"), ("eval_loss", "validation")):
+            value = (logs or {}).get(key)
+            if value is not None and not math.isfinite(value):
+                raise TrainingFailed(
+                    f"The {name} loss is {value} at step {state.global_step}: the training has diverged, and no adapter of it is kept. "
+                    f"A lower learning rate mends that most often (lr: in the contestant; it was {self.settings.lr:g})."
+                )
         if self.on_event and logs and state.is_world_process_zero and ("loss" in logs or "eval_loss" in logs):
             self.on_event({
                 "step": state.global_step, "steps": state.max_steps, "epoch": state.epoch, "tokens": self.tally.tokens,

@@ -107,6 +107,7 @@ def test_ask_answers_as_base_and_as_tuned(run: Run) -> None:
     assert all(row["input"] == "blue boat" and row["finish"] in ("stop", "length") for row in rows)
     assert [row["system"] for row in ask_one(run.path, "micro")] == ["micro.tuned"]
     assert ask_one(run.path, "micro")[0]["input"] == "red mug 20"
+    assert all(row["answer"] is not None and row["error"] is None for row in rows)
 
 
 def test_answers_come_with_their_positions_and_hashes(run: Run) -> None:

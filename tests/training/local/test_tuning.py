@@ -72,6 +72,14 @@ def test_a_budget_in_minutes_shortens_the_plan_and_ends_in_time(tmp_path: Path, 
     assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
 
 
+@pytest.mark.parametrize("valid", [0, 4])
+def test_a_training_that_diverges_says_so_and_leaves_no_adapter(tmp_path: Path, valid: int) -> None:
+    with pytest.raises(TrainingFailed, match=r"loss is (nan|inf) at step \d+: the training has diverged.*it was 1e\+30"):
+        tune(micro.model(), micro.examples(24), micro.examples(valid, 900), micro.settings(lr=1e30, **PLAIN), tmp_path)
+    assert not (tmp_path / "adapter").exists()
+    assert not (tmp_path / "training.json").exists()
+
+
 def test_checkpoints_are_written_by_minutes_too_and_only_so_many_kept(tmp_path: Path) -> None:
     saved: list[list[str]] = []
 
