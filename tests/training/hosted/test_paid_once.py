@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ftlib.evaluation.answering import LazyTrainer, answer_set
-from ftlib.evaluation.questions import ask_task
+from ftlib.evaluation.questions import ask_task, asking_settings
 from ftlib.runs import Run
 from ftlib.training import train_contestant
 from ftlib.training.sandbox.server import Sandbox
@@ -72,3 +72,17 @@ def test_another_deployment_is_asked_anew(sandbox: Sandbox, make_run: MakeRun, p
     paid["providers"]["paid"]["served"]["tiny-hosted"] = "tiny-hosted-closing"
     answered(make_run(**paid, budget=50.0))
     assert sandbox.seen.count("chat") == 20  # the base's alone
+
+
+def test_the_base_of_an_existing_model_is_the_base_of_one_that_is_trained(make_run: MakeRun, paid: dict[str, Any]) -> None:
+    """Asked for the one, it is neither asked nor paid for the other."""
+    trained = make_run(**paid, budget=50.0)
+    there = make_run(**paid, budget=50.0, existing="ft:of-before")
+    found = []
+    for run in (trained, there):
+        contestant = run.contestant("h")
+        with closing(LazyTrainer(run, contestant)) as trainer:
+            found.append([asking_settings(run, contestant, trainer(), tuned=tuned) for tuned in (False, True)])
+    (base, tuned), (other_base, other_tuned) = found
+    assert base == other_base
+    assert tuned != other_tuned
