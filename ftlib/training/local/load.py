@@ -99,6 +99,9 @@ def load(
         from transformers import AutoConfig
 
         known = AutoConfig.from_pretrained(str(source), revision=revision)
+        context = getattr(known.get_text_config(), "max_position_embeddings", None)
+        if context and longest is not None and longest > context:  # one loader would stretch its positions, the other go past them
+            raise Refused(f"max_length: {longest:,} tokens are more than the {context:,} that {source} takes; set {context} or less.")
         precision = choose_precision(device, known.model_type)
         if loader == "unsloth":
             model, tokenizer = _by_unsloth(str(source), revision, device, precision, quant, _room(known, settings, longest))

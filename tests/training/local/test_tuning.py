@@ -72,6 +72,11 @@ def test_a_budget_in_minutes_shortens_the_plan_and_ends_in_time(tmp_path: Path, 
     assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
 
 
+def test_rows_longer_than_the_model_takes_are_not_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"max_length: 1,025 tokens are more than the 1,024 that .*tiny-micro.* takes; set 1024 or less"):
+        tune(micro.model(), micro.examples(8), [], micro.settings(max_length=1025), tmp_path)
+
+
 @pytest.mark.parametrize("valid", [0, 4])
 def test_a_training_that_diverges_says_so_and_leaves_no_adapter(tmp_path: Path, valid: int) -> None:
     with pytest.raises(TrainingFailed, match=r"loss is (nan|inf) at step \d+: the training has diverged.*it was 1e\+30"):
