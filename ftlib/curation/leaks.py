@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8, fields: Fiel
         fields: what the columns of your own tables are called; a file of our formats that has no such columns is read as it is.
 
     Returns ``exact``, the number of rows of later files whose content or title stands in an earlier one (but for case,
-    punctuation and white space), and ``near``, of those whose content nearly does; a row counts once, exact before near.
+    punctuation, white space and the way accents are written), and ``near``, of those whose content nearly does; a row counts once, exact before near.
     ``pairs`` names them: the two rows (file, id, and line, or the number of the row in a table), what is alike, and how similar. Raises DataError.
     """
     if len(paths) < 2:
@@ -40,8 +41,8 @@ def find_leaks(paths: Sequence[Path | str], threshold: float = 0.8, fields: Fiel
     for number, path in enumerate(paths):
         place = "line" if _is_ours(path, fields) else "row"
         for at, identity, title, content in read_texts(path, fields):
-            titles.append(title)
-            contents.append(content)
+            titles.append(normalize("NFC", title))  # an accent is the same, written as one character or as two
+            contents.append(normalize("NFC", content))
             origin.append((number, place, at, identity))
     side = np.array([row[0] for row in origin], np.int64)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,11 @@ def test_inputs_of_several_paragraphs_that_end_alike_are_no_leak(tmp_path: Path)
     one, other = (write(tmp_path / f"{name}.jsonl", map(chat, part)) for name, part in (("a", made[:3]), ("b", made[3:])))
     assert find_leaks([one, other])["exact"] == 0
     assert find_leaks([one, write(tmp_path / "c.jsonl", map(instruction, made[:1]))])["exact"] == 1
+
+
+def test_accents_written_in_two_ways_are_the_same_text(tmp_path: Path) -> None:
+    text = "Caf\u00e9 cr\u00e8me br\u00fbl\u00e9e, \u00e0 la carte"
+    for number, form in enumerate(("NFC", "NFD")):
+        row = {"id": str(number), "title": f"number {number}", "content": unicodedata.normalize(form, text)}
+        (tmp_path / f"{form}.jsonl").write_text(json.dumps(row) + "\n", "utf-8")
+    assert find_leaks([tmp_path / "NFC.jsonl", tmp_path / "NFD.jsonl"])["exact"] == 1
