@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import ftlib
-from ftlib.errors import ServiceDown
+from ftlib.errors import MissingExtra, ServiceDown, TrainingFailed
 from ftlib.progress import QUIET, RELAY
 from ftlib.training.sandbox.serve import CHILD, READY
 
@@ -50,6 +50,20 @@ class SandboxChild:
             self.close()
             raise ServiceDown(f"The sandbox did not start: {self.last_words() or 'it said nothing'}.")
         return line.removeprefix(READY).strip()
+
+    def make_ready(self) -> None:
+        """Build the model behind the service where it is not there yet, with its progress shown: that is no part of a job's time.
+
+        Raises TrainingFailed where the training libraries are absent.
+        """
+        from ftlib.training.local.load import require_training_extra
+        from ftlib.training.sandbox.engine import TinyEngine
+
+        try:
+            require_training_extra()
+        except MissingExtra as error:
+            raise TrainingFailed(f"The sandbox cannot train: {error}") from None
+        TinyEngine().prepare()
 
     def last_words(self) -> str:
         """The last line that it wrote to its standard error."""

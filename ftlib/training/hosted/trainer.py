@@ -201,6 +201,8 @@ class HostedTrainer:
         reservation = self._reserve(cost, intent)
         link = self.link()
         try:
+            if self._child is not None:
+                self._child.make_ready()
             record = self._job(link, intent, files)
         except (Refused, TrainingFailed):
             if intent.part("job")["state"] == "intended":  # else there may be a job

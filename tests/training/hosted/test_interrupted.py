@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ftlib.errors import TrainingFailed
 from ftlib.files import read_json
 from ftlib.training.sandbox.server import Sandbox
 from tests.training.hosted.helpers import KEY, MakeTrainer
@@ -34,9 +35,12 @@ def test_a_killed_watch_is_taken_up_again(
         real(seconds)
 
     monkeypatch.setattr(trainer.link().clock, "sleep", interrupt)
-    monkeypatch.setattr(trainer, "_child", SimpleNamespace(close=lambda: None) if own else None)
+    ready: list[int] = []
+    child = SimpleNamespace(close=lambda: None, make_ready=lambda: ready.append(sandbox.seen.count("jobs.create")))
+    monkeypatch.setattr(trainer, "_child", child if own else None)
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
+    assert ready == [0] * own, "its model is built before there is a job, whose time that is not"
     assert any(words in text and "To cancel it for real: ftlib cancel" in text for text in said)
     again = make_trainer(trainer.run)
     again.train()
@@ -66,3 +70,12 @@ def test_what_a_job_stood_still_with_its_sandbox_is_no_training(make_trainer: Ma
     record, seconds = read_json(trainer.run.folder("h") / "job.json"), read_json(trainer.run.folder("h") / "training.json")["seconds"]
     assert record["finished_at"] - record["created_at"] >= 3
     assert 0.5 < seconds["train"] <= seconds["total"] < 2.5
+
+
+def test_a_sandbox_without_the_training_libraries_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ftlib.training.hosted.sandbox_child import SandboxChild
+    from ftlib.training.local import load
+
+    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(TrainingFailed, match=r"The sandbox cannot train: Local training needs torch.*pip install"):
+        SandboxChild.make_ready(SimpleNamespace())  # type: ignore[arg-type]
