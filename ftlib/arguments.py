@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ftlib
 
@@ -87,7 +89,15 @@ def _add(commands: Any, name: str, about: str, *examples: str) -> argparse.Argum
     )
     sub.add_argument("--json", action="store_true", help="one JSON document on standard output; messages on standard error")
     sub.add_argument("--quiet", action="store_true", help="no messages and no progress on standard error; the result is still printed")
+    sub.set_defaults(parser=sub)
     return sub
+
+
+def refuse(command: argparse.ArgumentParser, left: Sequence[str]) -> NoReturn:
+    """End with a command's usage and what it does not know, with the option that was probably meant."""
+    word = next((text for text in left if text.startswith("-")), "").partition("=")[0]
+    close = difflib.get_close_matches(word, re.findall(r"--[a-z][\w-]*", command.format_help()), n=1)
+    command.error(f"unrecognized arguments: {' '.join(left)}" + (f" (did you mean {close[0]}?)" if close else ""))
 
 
 def _overrides(sub: argparse.ArgumentParser) -> None:

@@ -48,6 +48,11 @@ class Report:
         """0 done, 1 a contestant failed or was refused."""
         return 1 if self.findings else 0
 
+    def verdict(self) -> str:
+        """The first sentence of the comparison; empty where there is none."""
+        record = self.run.path / "steps" / "compare.json"
+        return str(read_json(record)["note"].get("verdict", "")) if record.exists() else ""
+
     def data(self) -> dict[str, Any]:
         """For --json."""
         return {
@@ -55,6 +60,7 @@ class Report:
             "seconds": round(self.seconds, 1),
             "notebooks": {"executed": self.done, "skipped": self.skipped},
             "findings": self.findings,
+            "verdict": self.verdict(),
             "report": str(self.run.path / "report.html"),
             "workbook": str(self.run.path / "comparison.xlsx"),
         }
@@ -63,6 +69,8 @@ class Report:
         """For a reader."""
         lines = [f"{name}: {why}" for name, why in self.findings.items()]
         lines.append(f"{len(self.done)} notebooks executed, {len(self.skipped)} up to date, {self.seconds:.0f} s")
+        if verdict := self.verdict():
+            lines.append(f"verdict   {verdict}")
         lines += [f"page      {self.run.path / 'report.html'}", f"workbook  {self.run.path / 'comparison.xlsx'}"]
         return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftlib.arguments import parser, spread
+from ftlib.arguments import parser, refuse, spread
 from ftlib.errors import FtlibError, disk_sentence
 from ftlib.progress import QUIET
 from ftlib.terminal import PrintableFormatter, printable
@@ -111,12 +111,12 @@ def models(args: argparse.Namespace) -> Outcome:
 
 
 def estimate(args: argparse.Namespace) -> Outcome:
-    """Tokens, money, time and memory beforehand; 1 where a part is not known."""
+    """Tokens, money, time and memory beforehand; 1 where a part is not known or the budget is too small."""
     from ftlib.plan import estimate as do
     from ftlib.plan import estimate_text
 
     found = do(args.what, model=args.model, provider=args.provider, epochs=args.epochs, gpu=args.gpu, prices=args.prices, overrides=args.set)
-    return Outcome(found, estimate_text(found), 1 if found.get("unknown") else 0)
+    return Outcome(found, estimate_text(found), 1 if found.get("unknown") or found.get("within_budget") is False else 0)
 
 
 # -- one contestant --------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "ask" and args.text is None and len(rest) == 1 and not rest[0].startswith("-"):
         args.text = rest.pop()  # a question after an option, which argparse leaves over
     if rest:
-        parser().error(f"unrecognized arguments: {' '.join(rest)}")
+        refuse(args.parser, rest)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -128,3 +128,24 @@ def test_ask_without_an_answer_says_why_and_is_no_success(monkeypatch: pytest.Mo
     assert capsys.readouterr().out == "one.tuned: A mug.\n\none.base: (no answer: rate limit)\n"
     monkeypatch.setattr("ftlib.single.ask_one", lambda *a, **k: rows[:1])
     assert main(["ask", "run", "one", "Mug"]) == 0
+
+
+def test_a_misspelt_option_is_named_with_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["curate", "my.csv", "--title-feild", "name", "--out", "curated"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("usage: ftlib curate ")
+    assert "unrecognized arguments: --title-feild name (did you mean --title-field?)" in said
+
+
+def test_an_estimate_above_the_budget_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found, code in (
+        ({"within_budget": False}, 1),
+        ({"within_budget": None}, 0),
+        ({"within_budget": True}, 0),
+        ({"within_budget": True, "unknown": ["x"]}, 1),
+    ):
+        monkeypatch.setattr("ftlib.plan.estimate", lambda *a, found=found, **k: found)
+        monkeypatch.setattr("ftlib.plan.estimate_text", lambda found: "")
+        assert main(["estimate", "demo"]) == code

@@ -9,7 +9,7 @@ from typing import Any
 from ftlib.runs import Run, versions
 
 __all__ = ["compare_run", "compare_runs"]
-VERSION = 4  # of what is made from the same figures; raised when the page or the workbook changes
+VERSION = 5  # of what is made from the same figures; raised when the page or the workbook changes
 
 
 def compare_run(run: Run, weights: str | None = None) -> None:
@@ -27,7 +27,7 @@ def compare_run(run: Run, weights: str | None = None) -> None:
         if step.needed:
             from ftlib.comparison.load import load_run
 
-            _write(load_run(run), run.path, weights)
+            step.note["verdict"] = _write(load_run(run), run.path, weights)["verdict"][0]
 
 
 def compare_runs(runs: Sequence[Path], *, out: Path, weights: str | None = None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ PROBES = {
     "wording_spread": Probe("wording.spread", "other wordings, spread", "points", False, "best minus worst wording: smaller is steadier"),
     "transfer": Probe("transfer.value", "transfer", "points", True, "ROUGE-L on a slice never trained on"),
     "reverse": Probe("transfer.reverse.value", "reverse task", "points", True, "ROUGE-L when the task is turned round"),
-    "bleeding": Probe("bleeding.rate", "bleeding", "%", False, "share of questions outside the domain answered with a product blurb", 100),
+    "bleeding": Probe("bleeding.rate", "bleeding", "%", False, "share of questions outside the domain answered as if they were the task", 100),
 }
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from ftlib.comparison.choice import Choice, paragraphs, worse_by
 from ftlib.comparison.enough import still_falling, too_little
 from ftlib.comparison.load import TRIVIAL, Material, label
-from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, pair, ranked, significant, unit_of
+from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, pair, ranked, significant, tied, unit_of
 from ftlib.comparison.table import Figure, listed
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
@@ -118,8 +118,8 @@ def _judged(material: Material, name: str, row: dict[str, Any]) -> Finding:
         return _against_tuning(material, name, why, enough=not falling)
     rivals = untrained_as_good(material, tuned)
     if rivals:
-        worst = [f"{label(r)} ({'as good' if not better else 'better'})" for r, better in rivals]
-        why = f"It beats its base by {gain} {unit}, but what needs no training does as well or better: {listed(worst)}."
+        worst = [f"{label(r)} ({'not told apart' if not better else 'better'})" for r, better in rivals]
+        why = f"It beats its base by {gain} {unit}, but is not shown to beat what needs no training: {listed(worst)}."
         return _against_tuning(material, name, why)
     return Finding(name, "fine-tuning helps", f"Tuned beats its base by {gain} {unit}, and everything that needs no training.")
 
@@ -168,6 +168,10 @@ def _headline(material: Material, findings: list[Finding]) -> str:
             return f"Do not fine-tune {listed(against)}; {best}, which was not trained here, has the best figure."
         if material.state(best) == "tuned":
             return f"Do not fine-tune{whom}: {best} has the best figure, but nothing shows that it is worth more than what needs no training."
+        free = [name for name in order if material.state(name) != "tuned" and (name == best or tied(material, best, name))]
+        if len(free) > 1:
+            whose = listed([label(name) for name in free])
+            return f"Do not fine-tune{whom}: no tuned system is shown to do better than {whose}, which need no training."
         return f"Do not fine-tune{whom}: {leading(material, order)}."
     if little:
         return f"Too little training to tell whether fine-tuning helps: {listed(little)} hardly learned anything or had not learned to the end."

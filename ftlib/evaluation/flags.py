@@ -46,7 +46,7 @@ KINDS = {
     "template_tokens": "pieces of a chat template leaked",
     "pasted_repr": "a program's object printed instead of its text",
     "wrong_language": "function words of another language outweigh those of the task's, or a foreign script does",
-    "nothing_of_title": "none of the title's content words or numbers",
+    "nothing_of_title": "none of the title's content words or numbers, where the expected text has some",
     "markup": "HTML, Markdown or escape sequences left in",
 }
 _ENDED = regex.compile(r"[\p{Sentence_Terminal}…\p{Pf}\p{Pe}\"']\s*$")  # a sentence, a quotation or a bracket
@@ -140,7 +140,7 @@ def own_flags(item: Item, answer: Given, prompt: str, language: str) -> set[str]
         "echo": echo(words, asked) and not echo(unicode_words(item.reference), asked),
         "generic": generic(words, unicode_words(item.title or "")),
         "wrong_language": wrong_language(words, language),
-        "nothing_of_title": bool(title) and title.isdisjoint(words),
+        "nothing_of_title": title.isdisjoint(words) and not title.isdisjoint(unicode_words(item.reference)),
         **{name: bool(_patterns(name).search(text)) for name in ("template_tokens", "pasted_repr", "markup")},
     }
     return {name for name, found in tests.items() if found}

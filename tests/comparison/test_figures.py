@@ -115,6 +115,11 @@ def decide(run: Run) -> dict[str, str]:
     [
         ({}, "fine-tuning helps", "Fine-tuning is worth it"),
         ({"llama.tuned": 0.2, "gpt.tuned": 0.3}, "do not fine-tune", "Do not fine-tune"),
+        (
+            {"nearest": 1.1, "constant": 1.1},
+            "do not fine-tune",
+            "Do not fine-tune: no tuned system is shown to do better than one constant answer and the description of the nearest",
+        ),
         ({"nearest": 1.1}, "do not fine-tune", "Do not fine-tune: the best system is the description of the nearest training title"),
     ],
 )

@@ -52,6 +52,12 @@ def test_each_kind_is_seen(text, kind):
     assert kind in flags_of(text)
 
 
+def test_a_title_that_the_expected_text_does_not_name_either_is_no_defect_to_leave_out():
+    latin = Item("1", "A small shrub with white flowers that likes shade.", "Sarcococca confusa")
+    assert "nothing_of_title" not in flags_of("A tall tree for a sunny lawn.", item=latin)
+    assert "nothing_of_title" in flags_of("A fine chair for the garden.", item=ITEM)
+
+
 def test_a_good_answer_has_none():
     assert flags_of(GOOD) == set()
 

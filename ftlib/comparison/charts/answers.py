@@ -146,6 +146,11 @@ def _kept(material: Material, systems: list[str]) -> str:
     if not changes:
         return "What the models can do besides their task"
     if not any(probe(material, name, "retention").value for name in systems):
+        bleeding = {name: found.value or 0.0 for name in systems if (found := change(material, name, "bleeding")).mark}
+        worst = max(bleeding, key=lambda name: bleeding[name], default="")
+        if bleeding.get(worst, 0.0) > 0:
+            share = number(probe(material, worst, "bleeding").value or 0.0, 0)
+            return f"{worst} answers {share} % of other questions as if they were its task; no model carries out other instructions"
         return "No model carries out any of the other instructions, tuned or not, so nothing can be seen to be lost"
     worst = min(changes, key=lambda name: changes[name].value or 0.0)
     lost = -(changes[worst].value or 0.0)

@@ -107,7 +107,7 @@
     found.slice(page * per, (page + 1) * per).forEach((n) => {
       const r = row(n), article = make("article", "item"), head = make("h3", "", r[1] || "(no title)"), answers = make("div", "answers");
       head.append(" ", make("span", "id", r[0]));
-      const other = against.value === "" ? r[2] : r[FIRST + Number(against.value)][0];
+      const other = against.value === "none" ? null : against.value === "" ? r[2] : r[FIRST + Number(against.value)][0];
       answers.append(answer("expected", [r[2], null, ""], null));
       chosen.forEach((i) => answers.append(answer(settings.systems[i], r[FIRST + i], against.value === String(i) ? null : other)));
       article.append(head, answers);
