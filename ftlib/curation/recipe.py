@@ -32,6 +32,12 @@ class UnescapeHtml(Step):
     twice: bool = True  # entities that were escaped once more (``&amp;#8217;``), too
 
 
+class StripHtml(Step):
+    """Take HTML tags out, and comments, scripts and styles with what they hold; after ``unescape_html`` the tags that were escaped, too."""
+
+    fields: list[Field] = msgspec.field(default_factory=lambda: ["title", "content"])
+
+
 class Normalise(Step):
     """Unicode NFC, no control characters, runs of blanks as one, paragraphs an empty line apart; more on request."""
 
@@ -110,6 +116,7 @@ class Split(Step):
 KINDS: dict[str, type[Step]] = {
     "drop_missing": DropMissing,
     "unescape_html": UnescapeHtml,
+    "strip_html": StripHtml,
     "normalise": Normalise,
     **FILTERS,
     "tokens": Tokens,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ftlib.curation import recipe as r
 from ftlib.curation.filters import Filter, within
 from ftlib.curation.records import Record
+from ftlib.curation.tags import without_tags
 from ftlib.curation.tokens import TokenCounter
 
 RowStep = Callable[[list[Record]], list[Record]]  # may change the texts of what it keeps; keeps the order
@@ -28,6 +29,8 @@ def row_step(step: r.Step, counter: Callable[[str], TokenCounter]) -> RowStep | 
             return lambda rows: [row for row in rows if not any(blank(getattr(row, name)) for name in step.fields)]
         case r.UnescapeHtml():
             return Change(step.fields, lambda text: unescape(text, twice=step.twice))
+        case r.StripHtml():
+            return Change(step.fields, without_tags)
         case r.Normalise():
             return Change(step.fields, lambda text: normalise(text, step))
         case Filter():

@@ -35,6 +35,14 @@ def do(step: r.Step, *pairs: tuple[str, str]) -> list[tuple[str, str]]:
 def test_each_step_on_a_row() -> None:
     assert do(r.DropMissing(), ("a", "b"), ("", "b"), ("a", " \n")) == [("a", "b")]
     assert do(r.UnescapeHtml(), ("A &amp; B", "it&#8217;s &amp;quot;new&amp;quot; R&D")) == [("A & B", 'it\u2019s "new" R&D')]
+    rows = (
+        "<b>Mug</b>, 5&nbsp;oz",
+        "One<br/>two<p class='x'>three</p><!-- no --><script>alert(1)</script> a <3 b, List<String>, 1 < 2 > 0 <li>four<td>five",
+    )
+    assert do(r.StripHtml(), rows) == [("Mug, 5&nbsp;oz", "One\ntwo\nthree\n a <3 b, List<String>, 1 < 2 > 0 \nfour five")]
+    opened = "<!--" * 20_000 + "<script>" * 20_000  # and never closed: found out in one pass
+    assert do(r.StripHtml(), ("x", opened)) == [("x", opened)]
+    assert do(r.StripHtml(fields=["content"]), ("<i>A</i>", "<I>b</I>")) == [("<i>A</i>", "b")]
     assert do(r.UnescapeHtml(fields=["content"], twice=False), ("&lt;", "&amp;lt;")) == [("&lt;", "&lt;")]
     assert do(r.Normalise(), (" a\u00a0 b\x00\n", "e\u0301\u2028c")) == [("a b", "\u00e9\nc")]
     text = " A \t mug. \r\n\r\n \r\n\n* white\n*  blue \r* red\n \n"
