@@ -14,7 +14,6 @@ BUILDERS = {"message", "join_turn", "user_turn", "Prompt"}  # what makes a turn 
 DECLARED = {
     "training/local/rows.py": "puts instruction and input, which Alpaca shows apart, beside the turn that join_turn made",
     "training/local/template.py": "renders a probe conversation to find the token that ends a turn; holds the Alpaca template",
-    "training/local/tiny.py": "renders the general conversations that a tiny model is pre-trained on",
     "training/local/prose.py": "writes the general conversations that a tiny model is pre-trained on",
     "training/sandbox/api.py": "plays the service: reads the messages it is sent and answers with one",
 }

@@ -41,8 +41,8 @@ def test_packed_and_padded_a_whole_epoch_in_one_step_has_the_same_loss_and_gradi
     once = {"batch": ROWS, "steps": 1, "lr": 1e-2, "warmup": 0.0}
     padded, packed = trained(tmp_path / "padded", **once), trained(tmp_path / "packed", packing=True, **once)
     assert packed["examples"]["seen"] == ROWS
-    for key in ("train", "valid"):
-        assert packed["loss"][0][key] == pytest.approx(padded["loss"][0][key], rel=1e-4)
+    for key, off in (("train", 1e-4), ("valid", 5e-3)):  # validation is a mean over batches, which hold one row here and all rows there
+        assert packed["loss"][0][key] == pytest.approx(padded["loss"][0][key], rel=off)
     ours, theirs = (load_file(str(tmp_path / name / "adapter" / "adapter_model.safetensors")) for name in ("packed", "padded"))
     moved = [name for name in ours if "lora_B" in name]
     assert all(ours[name].abs().max() > 0 for name in moved)
