@@ -231,9 +231,9 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
             {
                 "system": name,
                 "train_paid": one.train_paid,
-                "train_shadow": Figure(None, "USD", na="billed, see paid") if one.hosted else one.train_shadow,
+                "train_shadow": Figure(None, "USD", na=one.train_paid.na or "billed, see paid") if one.hosted else one.train_shadow,
                 "paid": one.paid_per_1000,
-                "shadow": Figure(None, "USD", na="billed, see paid") if one.hosted else one.shadow_per_1000,
+                "shadow": Figure(None, "USD", na=one.paid_per_1000.na or "billed, see paid") if one.hosted else one.shadow_per_1000,
                 "seconds": one.seconds,
                 "p50": stored(data, "latency.p50", digits=2),
                 "p95": stored(data, "latency.p95", digits=2),

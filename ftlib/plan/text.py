@@ -29,7 +29,8 @@ def _file(found: Json) -> list[str]:
 def _profile(found: Json) -> list[str]:
     lines = [f"{found['what']}:"]
     for report in found["contestants"]:
-        lines.append(f"  {report['contestant']} ({report['trainer']}, {report['model']})")
+        what = f"{report['trainer']}, {report['model']}" if report["model"] else "recorded answers"
+        lines.append(f"  {report['contestant']} ({what})")
         lines += ["    " + line for line in _training(report)]
         if "answers" in report:
             items = sum(part["items"] for part in report["answers"].values())
