@@ -246,6 +246,9 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
         for name, one in found.items()
         if one.hour_price.known and material.state(name) == "tuned"
     ]
+    for name, contestant in material.contestants.items():
+        if f"{name}.tuned" in found or f"{name}.base" in found:
+            notes += _together(name, contestant)
     wanting = {one.hour_price.na: one.hour_source for one in found.values() if not one.hour_price.known and one.hour_source}
     notes += [f"{na[:1].upper()}{na[1:]}; {what}" for na, what in wanting.items()]
     return Table(
@@ -256,6 +259,17 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
         rows,
         notes,
     )
+
+
+def _together(name: str, contestant: Mapping[str, Any]) -> list[str]:
+    """How many questions a contestant was asked at once, which its times depend on."""
+    if contestant.get("recorded") or contestant.get("batch_api"):
+        return []
+    if contestant.get("trainer") == "local":
+        many = (contestant.get("decoding") or {}).get("batch")
+        return [f"{name} answered {many} questions at a time; the time of one is its share of theirs."] if many else []
+    many = contestant.get("concurrency")
+    return [f"{name} was asked {many} questions at a time; the time of one is from its request to its answer."] if many else []
 
 
 def break_evens(found: Mapping[str, SystemCost]) -> Table:

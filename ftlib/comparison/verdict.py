@@ -14,13 +14,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ftlib.comparison.choice import Choice, paragraphs, worse_by
 from ftlib.comparison.enough import still_falling, too_little
 from ftlib.comparison.load import TRIVIAL, Material, label
-from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, pair, ranked, significant, tied, unit_of
+from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, metric_names, pair, ranked, significant, tied, unit_of
 from ftlib.comparison.table import Figure, listed
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
@@ -209,5 +210,18 @@ def _against(material: Material, a: str, b: str, unit: str) -> str:
     assert gap.value is not None
     if not gap.mark:
         return f"{a} and {label(b)} cannot be told apart ({gap.text()} {unit})."
-    word = "is better than" if (gap.value > 0) == better_is_higher(material) else "is worse than"
-    return f"{a} {word} {label(b)} by {worse_by(gap).replace(' worse', '')} of {material.primary}."
+    better = (gap.value > 0) == better_is_higher(material)
+    said = f"{a} is {'better' if better else 'worse'} than {label(b)} by {worse_by(gap).replace(' worse', '')} of {material.primary}"
+    return f"{said}{'' if better else _otherwise(material, a, b)}."
+
+
+def _otherwise(material: Material, a: str, b: str) -> str:
+    """By which other metrics a is shown to be better than b, as a clause: the verdict goes by the primary one alone."""
+    better = []
+    for metric in metric_names(material)[1:]:
+        entry: Mapping[str, Any] = next((s["metrics"][metric] for s in material.systems.values() if metric in (s.get("metrics") or {})), {})
+        gap = difference(material, a, b, metric)
+        whole = "part_of" not in entry and entry.get("higher_is_better") is not None
+        if whole and gap.mark and ((gap.value or 0.0) > 0) == better_is_higher(material, metric):
+            better.append(f"{gap.text().replace('*', '')} {gap.unit} of {metric}".replace("  ", " "))
+    return f", and better by {listed(better)}; this verdict goes by {material.primary} alone" if better else ""

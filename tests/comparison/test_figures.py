@@ -163,12 +163,12 @@ def test_a_significant_difference_below_the_planning_limit_is_not_forbidden(make
     assert note.endswith("with * it counts.")
 
 
-def edit_pair(run: Run, a: str, b: str, **values: float) -> None:
+def edit_pair(run: Run, a: str, b: str, metric: str = "rougeL", **values: float) -> None:
     """Set a stored pair, as a minus b."""
     path = run.path / "scores" / "summary.json"
     summary = read_json(path)
     for row in summary["pairs"]:
-        if {row["a"], row["b"]} == {a, b} and row["metric"] == "rougeL":
+        if {row["a"], row["b"]} == {a, b} and row["metric"] == metric:
             row.update({"a": a, "b": b, **values, "p_holm": values["p"], "p_permutation": values["p"]})
     write_json(path, summary)
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from ftlib.comparison.build import build
+from ftlib.comparison.charts.quality import differences
+from ftlib.comparison.cost import costs
+from ftlib.comparison.criteria import cost
 from ftlib.comparison.load import load_run
 from ftlib.comparison.verdict import Finding
 from ftlib.files import read_json, read_jsonl, write_json, write_jsonl
@@ -20,6 +23,10 @@ NEAREST, CONSTANT = "the description of the nearest training title", "one consta
 
 def finding(run: Run, name: str = "llama") -> Finding:
     return next(one for one in build(load_run(run)).verdict.findings if one.contestant == name)
+
+
+def between(run: Run) -> list[str]:
+    return build(load_run(run)).verdict.between
 
 
 def headline(run: Run) -> str:
@@ -91,3 +98,21 @@ def test_what_is_the_same_at_both_volumes_is_said_once(make_run: Callable[..., R
     run = make_run(level=TRIVIAL_ONLY)
     said = [sentence for sentence in build(load_run(run)).verdict.sentences() if sentence.startswith("At 1,000")]
     assert said == ["At 1,000 and 1,000,000 answers a month: none. No model was scored, so there is nothing to choose."]
+
+
+def test_where_what_needs_no_training_leads_the_other_metrics_are_told(make_run: Callable[..., Run]) -> None:
+    run = make_run(level={**LEVEL, "nearest": 1.1})
+    best = next(name for name in ("llama.tuned", "gpt.tuned") if f"{name} is worse than {NEAREST}" in " ".join(between(run)))
+    assert "; this verdict goes by rougeL alone" not in " ".join(between(run))
+    edit_pair(run, best, "nearest", metric="chrf", difference=3.0, low=1.0, high=5.0, p=0.0002)
+    assert between(run)[-1].endswith(", and better by 3.0 (1.0 to 5.0) points of chrf; this verdict goes by rougeL alone.")
+    drawn = differences(load_run(run))
+    assert drawn is not None
+    assert drawn.title.endswith("; nearest is better still")
+
+
+def test_the_cost_table_says_how_many_questions_were_asked_at_once(make_run: Callable[..., Run]) -> None:
+    material = load_run(make_run())
+    notes = cost(material, costs(material)).notes
+    assert "llama answered 16 questions at a time; the time of one is its share of theirs." in notes
+    assert "gpt was asked 8 questions at a time; the time of one is from its request to its answer." in notes

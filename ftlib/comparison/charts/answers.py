@@ -96,7 +96,7 @@ def _heat(made_ax: tuple[object, object], values: list[list[float | None]], rows
     ax.imshow(np.nan_to_num(grid), cmap="Blues", vmin=0, vmax=top * 1.25, aspect="auto")  # type: ignore[attr-defined]
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            text = "n/a" if value is None else f"{value:.0f}" if value == 0 or value >= 1 else f"{value:.1f}"
+            text = "n/a" if value is None else f"{value:.3g}"
             ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value is not None and value > 0.8 * top else "black")  # type: ignore[attr-defined]
     ax.set_xticks(range(len(columns)), columns, rotation=25, ha="right")  # type: ignore[attr-defined]
     ax.set_yticks(range(len(rows)), rows)  # type: ignore[attr-defined]

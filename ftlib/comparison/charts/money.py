@@ -48,7 +48,7 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
     ax.margins(y=0.12)
     ax.set_xlim(min(x for x, _ in points.values()) / 1.8, max(x for x, _ in points.values()) * 1.8)
     log_ticks(ax.xaxis)
-    what = "cost of 1,000 answers [USD, log]" if in_money else "time of 1,000 answers, one after the other [s, log]"
+    what = "cost of 1,000 answers [USD, log]" if in_money else "1,000 times the seconds of one answer [s, log]"
     ax.set_xlabel(what)
     ax.set_ylabel(f"{material.primary} [{unit_of(material) or 'score'}]")
     made.legend(loc="outside lower center", ncols=4, fontsize=9)
@@ -61,7 +61,11 @@ def pareto(material: Material, costs: dict[str, SystemCost]) -> Drawing | None:
         made,
         text,
         "Higher is better, further left is cheaper. No system on the dashed line is beaten in both; one below it is."
-        + ("" if in_money else " Money would say nothing here (fewer than two systems have a price above 0), so the axis is time."),
+        + (
+            ""
+            if in_money
+            else " Money would say nothing here (fewer than two systems have a price above 0), so the axis is time; answers made together share it."
+        ),
     )
 
 

@@ -55,6 +55,10 @@ def differences(material: Material) -> Drawing | None:
         if own
         else "Differences between the systems"
     )
+    rows = {b: pair(material, a, b) for a, b in shown if material.state(b) == "trivial"}
+    ahead = [b for b, row in rows.items() if row and significant(row) and (row["difference"] > 0) != better_is_higher(material)]
+    if beat and ahead:
+        text += f"; {listed(ahead)} {'is' if len(ahead) == 1 else 'are'} better still"
     title(made, text)
     return Drawing(
         made,
