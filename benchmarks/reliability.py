@@ -177,7 +177,9 @@ def secrets(args: argparse.Namespace, folder: Path) -> Figures:
     commands, notebooks = (len({case.command for case in CASES if case.notebook is which}) for which in (False, True))
     reached, keys = sum(outcome.reached for outcome in outcomes), sum(outcome.keys for outcome in outcomes)
     again = sum(outcome.tries for outcome in outcomes) - len(outcomes)
-    told = f"{commands} commands and {notebooks} notebooks, each in {len(WAYS)} ways: {reached} of {len(outcomes)} runs came to it, {keys} keys found"
+    uses = sum(not case.notebook for case in CASES)
+    whole = f"{commands} commands in {uses} uses and {notebooks} notebooks, each in {len(WAYS)} ways"
+    told = f"{whole}: {reached} of {len(outcomes)} runs came to it, {keys} keys found"
     more = f"{again} that missed their moment were done again, {time.perf_counter() - begun:.0f} s; tests: {suite['figure']}"
     return {
         "figure": f"{told} ({more})",
@@ -295,7 +297,7 @@ SECTIONS: dict[str, tuple[str, Callable[[argparse.Namespace, Path], Figures]]] =
     "stale": ("what a change touches is done again, with the reason", tests("reliability/test_stale.py")),
     "secrets": ("12 canary keys: success, failure, timeout, kill", secrets),
     "time": ("30 simulated hours of watching a hosted job", tests("training/hosted/test_watching.py")),
-    "curation": ("millions of rows through curation", curation_load),
+    "curation": ("millions of rows through a curation that counts tokens, removes equal contents and keeps the rest", curation_load),
     "page": ("100,000 test items through the comparison", page_load),
     "fuzz": ("coverage-guided fuzzing of readers and checker", fuzz),
     "audit": ("known weaknesses of dependencies", audit),
