@@ -84,7 +84,7 @@ def _finding(material: Material, order: list[str], names: list[str]) -> str:
     rate, name, flag = max(found, default=(0.0, "", ""))
     if not rate:
         return f"No {kinds[state]} gives an answer with one of the {len(names)} defects looked for"
-    return f"Most frequent defect of {'an' if state == 'base' else 'a'} {kinds[state]}: {flag.replace('_', ' ')}, {number(rate, 0)} % of {name}"
+    return f"Most frequent defect of {'an' if state == 'base' else 'a'} {kinds[state]}: {flag.replace('_', ' ')}, {rate:.3g} % of {name}"
 
 
 def _heat(made_ax: tuple[object, object], values: list[list[float | None]], rows: list[str], columns: list[str]) -> None:
