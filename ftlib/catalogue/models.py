@@ -104,6 +104,11 @@ class Model(Fixed, frozen=True):
         """How a provider offers it; None where the catalogue does not say."""
         return next((offer for offer in self.hosted if offer.provider == provider), None)
 
+    def id_at(self, provider: str) -> str:
+        """Its id as a provider spells it; its own where the catalogue does not say."""
+        offer = self.at(provider)
+        return offer.id if offer else self.id
+
 
 @functools.cache
 def catalogue() -> dict[str, Model]:

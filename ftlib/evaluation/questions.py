@@ -157,16 +157,14 @@ def asking_settings(run: Run, contestant: Contestant, trainer: Trainer, *, tuned
     seed = (run.profile.seed if contestant.seed is None else contestant.seed) if contestant.decoding.temperature > 0 else None
     identity = {key: known.get(key) for key in ("model", "revision", "build", "provider")}
     if contestant.existing is not None and not tuned:  # its base is the same model, whichever tuned one stands beside it
-        plain["existing"], identity["model"] = None, _spelt(run, contestant)
+        plain["existing"], identity["model"] = None, _base(run, contestant)
     versions = known.get("versions") if contestant.trainer == "local" else None  # a newer client is no reason to pay for answers again
     return {**{key: plain[key] for key in keys}, "own": own, "seed": seed, "identity": identity, "versions": versions}
 
 
-def _spelt(run: Run, contestant: Contestant) -> str:
+def _base(run: Run, contestant: Contestant) -> str:
     """The id of a contestant's base model as its provider spells it."""
-    model = find_model(contestant.model, run.profile.models)
-    offer = model.at(contestant.provider or "")
-    return offer.id if offer else model.id
+    return find_model(contestant.model, run.profile.models).id_at(contestant.provider or "")
 
 
 def _described(run: Run, contestant: Contestant, tuned: bool) -> dict[str, Any] | None:
@@ -175,6 +173,6 @@ def _described(run: Run, contestant: Contestant, tuned: bool) -> dict[str, Any] 
     found: dict[str, Any] = {key: provider[key] for key in ("client", "base_url", "base_url_env", "max_tokens") if key in provider}
     name = contestant.existing or contestant.name
     if provider.get("served") and not (tuned and contestant.few_shot is None):
-        name = _spelt(run, contestant)
+        name = _base(run, contestant)
     served = (provider.get("served") or {}).get(name)
     return {**found, "served": served} if served else found or None

@@ -54,8 +54,7 @@ def _hosted(
     run: Run, contestant: Contestant, model: Model, rows: list[Json], head: Json, prices: Prices, others: dict[str, str]
 ) -> tuple[Json, Amount, Amount]:
     provider = load_provider(contestant.provider or "", run.profile.providers)
-    offer = model.at(provider.name)
-    served = offer.id if offer else model.id
+    served = model.id_at(provider.name)
     prices.free = provider.free
     report: Json = {"na": {}}
     training = NOTHING
@@ -121,13 +120,13 @@ def estimate_rows(path: Path, model: Model, provider: str | None, epochs: float 
         contestant = Contestant(name="file", trainer="local", model=model.name, epochs=epochs)
         settings = settings_for(contestant, model=model, seed=SEED)
         return {**local_training(rows, model, settings, gpu), "trainer": "local"}, NOTHING
-    service, offer = load_provider(provider), model.at(provider)
+    service = load_provider(provider)
     if closed := not_tuned(model, provider):
         raise ProfileError(closed)
     prices.free = service.free
     report = hosted_training(rows, model, service, epochs)
     try:
-        cost = hosted_cost(report, provider, offer.id if offer else model.id, prices)
+        cost = hosted_cost(report, provider, model.id_at(provider), prices)
     except UnknownPrice as error:
         raise UnknownPrice(unpriced(model, provider, error)) from None
     warnings = [*_uncounted(rows), *dates(model, provider, tuning=True)]

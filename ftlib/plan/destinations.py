@@ -75,10 +75,10 @@ def _tuned_at(provider: str, prices: str | None) -> Model | None:
 
 def _priced(run: Run, path: Path, rules: Destination, model: Model, epochs: float | None) -> Json:
     """Rows, billed tokens and price of a training there."""
-    rows, offer = read_rows(path), model.at(rules.name)
+    rows = read_rows(path)
     report = hosted_training(rows, model, load_provider(rules.name, run.profile.providers), epochs)
     try:
-        cost = hosted_cost(report, rules.name, offer.id if offer else model.id, Prices(run.profile.prices))
+        cost = hosted_cost(report, rules.name, model.id_at(rules.name), Prices(run.profile.prices))
     except UnknownPrice:
         return {"rows": len(rows), "tokens": report["billed_training_tokens"], "price": "n/a: not in the price book"}
     price = in_dollars(cost.data("usd"), "usd")

@@ -20,6 +20,5 @@ def answers_of_file(path: Path, model: Model, provider: str, prices: Prices) -> 
     sent = sum(rows_tokens(rows, encoding)) - sum(said)
     low, high = sum(said) // 2, len(rows) * max(said)
     test = {"items": len(rows), "tokens_in": sent, "tokens_out": sum(said), "tokens_out_low": low, "tokens_out_high": high}
-    offer = model.at(provider)
-    found = hosted_answers({"test": test}, provider, offer.id if offer else model.id, prices, states=("base", "tuned"), share=1.0)
+    found = hosted_answers({"test": test}, provider, model.id_at(provider), prices, states=("base", "tuned"), share=1.0)
     return {"usd_per_1000_answers": found["usd_per_1000_answers"], "answers_na": found["na"]}

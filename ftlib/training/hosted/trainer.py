@@ -63,8 +63,7 @@ class HostedTrainer:
     @property
     def base_model(self) -> str:
         """The model's id as this provider spells it."""
-        offer = self.model.at(self.provider.name)
-        return offer.id if offer else self.model.id
+        return self.model.id_at(self.provider.name)
 
     def settings(self) -> Json:
         """What the outcome depends on besides the files. Versions of client libraries are none of it: a job is not bought again for them."""
