@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -206,11 +206,6 @@ def make_model(build: Build, tokenizer: Any) -> Any:
     return model
 
 
-def render(messages: Iterable[dict[str, str]]) -> str:
-    """What TEMPLATE makes of an unfinished conversation; thousands of them a second."""
-    return BOS + "".join(f"<|{m['role']}|>{m['content']}{END}" for m in messages) + "<|assistant|>"
-
-
 def blocks(build: Build, tokenizer: Any, words: list[str]) -> tuple[Any, Any]:
     """Token blocks of the pre-training and their labels, each of shape (steps x batch, length): conversations and prose, end to end.
 
@@ -224,14 +219,16 @@ def blocks(build: Build, tokenizer: Any, words: list[str]) -> tuple[Any, Any]:
     labels: list[int] = []
     while len(ids) < wanted:
         some = list(islice(talk, 800))
-        pairs = [(render(e.prompt), e.answer + END) for e in some] + [("", f"{BOS}{text}{EOS}") for text in islice(prose, 60)]
+        prompts = tokenizer.apply_chat_template([list(e.prompt) for e in some], tokenize=False, add_generation_prompt=True)
+        pairs = [(prompt, e.answer + END) for prompt, e in zip(prompts, some, strict=True)]
+        pairs += [("", f"{BOS}{text}{EOS}") for text in islice(prose, 60)]
         asked, answered = (tokenizer(list(texts), add_special_tokens=False)["input_ids"] for texts in zip(*pairs, strict=True))
         for question, answer in zip(asked, answered, strict=True):
             ids += [*question, *answer]
             labels += [*[-100] * len(question), *answer]
     order = torch.randperm(wanted // build.length, generator=torch.Generator().manual_seed(build.seed))
-    whole, learned = (torch.tensor(column[:wanted]).view(-1, build.length)[order] for column in (ids, labels))
-    return whole, learned
+    rows, learned = (torch.tensor(column[:wanted]).view(-1, build.length)[order] for column in (ids, labels))
+    return rows, learned
 
 
 def loss_of(model: Any, ids: Any, labels: Any) -> Any:

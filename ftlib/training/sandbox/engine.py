@@ -79,7 +79,7 @@ class TinyEngine:
         examples = from_rows(read_jsonl(rows), "training_file")
         held_out = from_rows(read_jsonl(valid), "validation_file") if valid else []
         made = tune(self._base(), examples, held_out, TuneSettings(**settings), folder, on_event=report, should_stop=should_stop)
-        return {"trained_tokens": made["tokens"]["seen"], "seconds": made["seconds"]}
+        return {"trained_tokens": made["tokens"]["seen"]}
 
     def answer(self, ask: Ask, questions: Sequence[Sequence[Json]]) -> list[Said]:
         """See Engine."""
