@@ -265,6 +265,8 @@ def _together(name: str, contestant: Mapping[str, Any]) -> list[str]:
     """How many questions a contestant was asked at once, which its times depend on."""
     if contestant.get("recorded") or contestant.get("batch_api"):
         return []
+    if contestant.get("engine") == "vllm":
+        return [f"{name} answered the questions of each set together; the time of one is its share of theirs."]
     if contestant.get("trainer") == "local":
         many = (contestant.get("decoding") or {}).get("batch")
         return [f"{name} answered {many} questions at a time; the time of one is its share of theirs."] if many else []

@@ -9,7 +9,7 @@ import pytest
 from ftlib.comparison.build import build
 from ftlib.comparison.charts.quality import differences
 from ftlib.comparison.cost import costs
-from ftlib.comparison.criteria import cost
+from ftlib.comparison.criteria import _together, cost
 from ftlib.comparison.load import load_run
 from ftlib.comparison.verdict import Finding
 from ftlib.files import read_json, read_jsonl, write_json, write_jsonl
@@ -116,3 +116,8 @@ def test_the_cost_table_says_how_many_questions_were_asked_at_once(make_run: Cal
     notes = cost(material, costs(material)).notes
     assert "llama answered 16 questions at a time; the time of one is its share of theirs." in notes
     assert "gpt was asked 8 questions at a time; the time of one is from its request to its answer." in notes
+
+
+def test_vllm_is_asked_everything_at_once() -> None:
+    vllm = {"trainer": "local", "engine": "vllm", "decoding": {"batch": 16}}
+    assert _together("v", vllm) == ["v answered the questions of each set together; the time of one is its share of theirs."]
