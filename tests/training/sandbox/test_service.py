@@ -20,7 +20,7 @@ def upload(client: openai.OpenAI, data: bytes | None = None, name: str = "train.
     return client.files.create(file=(name, data if data is not None else rows()), purpose="fine-tune").id
 
 
-def wait(client: openai.OpenAI, job_id: str, *states: str, seconds: float = 10) -> Any:
+def wait(client: openai.OpenAI, job_id: str, *states: str, seconds: float = 30) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         job = client.fine_tuning.jobs.retrieve(job_id)
@@ -28,6 +28,14 @@ def wait(client: openai.OpenAI, job_id: str, *states: str, seconds: float = 10) 
             return job
         time.sleep(0.02)
     raise AssertionError(f"the job is {job.status}")
+
+
+def wait_for_training(engine: StubEngine, nth: int, seconds: float = 30) -> None:
+    """Until the nth training was begun: a job is called running before its engine is."""
+    until = time.monotonic() + seconds
+    while len(engine.tuned) < nth:
+        assert time.monotonic() < until, f"{len(engine.tuned)} trainings were begun"
+        time.sleep(0.02)
 
 
 def test_files_survive_a_round_trip(client: openai.OpenAI) -> None:
@@ -89,7 +97,7 @@ def test_a_running_job_tells_when_it_may_be_done(client: openai.OpenAI, engine: 
             break
         time.sleep(0.01)
     assert job.estimated_finish is not None
-    assert abs(job.estimated_finish - job.created_at) < 5
+    assert abs(job.estimated_finish - job.created_at) < 30
     assert wait(client, job.id, "succeeded").estimated_finish is None
 
 
@@ -190,15 +198,14 @@ def test_files_are_checked_as_the_real_service_does_after_the_job_was_made(clien
 
 
 def test_pause_resume_and_cancel(sandbox: Sandbox, client: openai.OpenAI, engine: StubEngine) -> None:
-    engine.steps, engine.step_s = 50, 0.02
+    engine.steps, engine.step_s = 5_000, 0.02  # ended by the calls below, however slow the machine is
     job = client.fine_tuning.jobs.create(model="tiny-hosted", training_file=upload(client))
-    wait(client, job.id, "running")
+    wait_for_training(engine, 1)
     assert client.post(f"/fine_tuning/jobs/{job.id}/pause", cast_to=object)["status"] == "paused"  # type: ignore[index]
     time.sleep(0.2)
     assert client.fine_tuning.jobs.retrieve(job.id).status == "paused"
     client.post(f"/fine_tuning/jobs/{job.id}/resume", cast_to=object)
-    wait(client, job.id, "running")
-    assert len(engine.tuned) == 2
+    wait_for_training(engine, 2)
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     with pytest.raises(openai.BadRequestError, match="cannot cancel"):
         client.fine_tuning.jobs.cancel(job.id)
@@ -223,7 +230,7 @@ def test_two_services_on_one_folder_do_not_work_on_the_same_job(tmp_path: Path) 
     with Sandbox(tmp_path / "s", slow, KEY) as first:
         client = connect(first)
         job = client.fine_tuning.jobs.create(model="tiny-hosted", training_file=upload(client))
-        wait(client, job.id, "running")
+        wait_for_training(slow, 1)
         with Sandbox(tmp_path / "s", other, KEY) as second:
             assert wait(connect(second), job.id, "succeeded")
     assert (len(slow.tuned), len(other.tuned)) == (1, 0)
@@ -237,7 +244,7 @@ def test_a_batch_answers_every_line(client: openai.OpenAI) -> None:
     asked[3]["body"] = {"model": "nothing", "messages": []}
     file = client.files.create(file=("b.jsonl", "\n".join(map(json.dumps, asked)).encode()), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while client.batches.retrieve(batch.id).status != "completed" and time.monotonic() < until:
         time.sleep(0.02)
     output = client.batches.retrieve(batch.id).output_file_id
