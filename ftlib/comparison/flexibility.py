@@ -10,7 +10,7 @@ from ftlib.comparison.load import Material
 from ftlib.comparison.table import Cell, Column, Figure, Table
 from ftlib.evaluation.flexibility import failed_items
 
-ALPHA = 0.05  # of the exact McNemar test against the own base
+ALPHA = 0.05  # of the paired test against the own base
 
 
 @dataclass(frozen=True)
@@ -43,29 +43,17 @@ PROBES = {
 
 
 def probe(material: Material, system: str, key: str) -> Figure:
-    """One probe's figure of one system, or n/a with the reason; ``*`` where McNemar tells it from the own base."""
+    """One probe's figure of one system, or n/a with the reason; ``*`` where a paired test tells it from the own base."""
     spec = PROBES[key]
     data = (material.summary.get("flexibility") or {}).get(system)
     if not isinstance(data, Mapping):
         return Figure(None, spec.unit, na=str(material.systems[system].get("reason") or "not probed"))
-    parts = spec.path.split(".")
-    found: Any = data
-    for part in parts[:-1]:
-        found = found.get(part) if isinstance(found, Mapping) else None
-    value = found.get(parts[-1]) if isinstance(found, Mapping) else None
+    found, value = _found(data, key)
     if not isinstance(value, int | float):
         reasons = data.get("na") or {}
-        return Figure(None, spec.unit, na=str(reasons.get(spec.path) or reasons.get(parts[0]) or "this probe was not run"))
-    low, high = (found.get(end) if parts[-1] in ("rate", "value") else None for end in ("low", "high"))
+        return Figure(None, spec.unit, na=str(reasons.get(spec.path) or reasons.get(spec.path.split(".")[0]) or "this probe was not run"))
     told = (found.get("against_base") or {}).get("p", 1.0) < ALPHA
-    return Figure(
-        spec.scale * value,
-        spec.unit,
-        low=None if low is None else spec.scale * low,
-        high=None if high is None else spec.scale * high,
-        mark="*" if told else "",
-        digits=spec.digits,
-    )
+    return _figure(spec, value, found, "*" if told else "")
 
 
 def change(material: Material, system: str, key: str) -> Figure:
@@ -76,7 +64,24 @@ def change(material: Material, system: str, key: str) -> Figure:
     before = probe(material, base, key)
     if before.value is None:
         return Figure(None, mine.unit, na=before.na)
-    return Figure(mine.value - before.value, mine.unit, mark=mine.mark, digits=mine.digits)
+    paired = _found(material.summary["flexibility"][system], key)[0].get("against_base") or {}
+    return _figure(PROBES[key], (mine.value - before.value) / PROBES[key].scale, paired, mine.mark)
+
+
+def _found(data: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], Any]:
+    """What the summary says around a figure (its interval, its test), and the figure; the worst wording and the spread have it alone."""
+    *parts, last = PROBES[key].path.split(".")
+    found: Any = data
+    for part in parts:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}, None
+    return (found if last in ("rate", "value", "mean") else {}), found.get(last)
+
+
+def _figure(spec: Probe, value: float, around: Mapping[str, Any], mark: str) -> Figure:
+    low, high = (None if (end := around.get(name)) is None else spec.scale * end for name in ("low", "high"))
+    return Figure(spec.scale * value, spec.unit, low=low, high=high, mark=mark, digits=spec.digits)
 
 
 def flexibility(material: Material) -> Table:
@@ -85,7 +90,12 @@ def flexibility(material: Material) -> Table:
     for key, spec in PROBES.items():
         columns += [
             Column(key, spec.title, spec.unit, spec.about + ("" if spec.higher else "; lower is better")),
-            Column(f"{key}.change", f"{spec.title}, change", spec.unit, "tuned minus own base; * where exact McNemar gives p below 0.05"),
+            Column(
+                f"{key}.change",
+                f"{spec.title}, change",
+                spec.unit,
+                "tuned minus own base; * where a paired test (exact McNemar of shares, permutation of points) gives p below 0.05",
+            ),
         ]
     rows: list[dict[str, Cell]] = []
     for system in material.systems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ftlib.evaluation import statistics
@@ -18,7 +18,9 @@ from ftlib.files import read_jsonl
 from ftlib.runs import Run
 
 Row = dict[str, Any]
+Scored = tuple[float, str | None]  # the points of one row, and its title
 METRIC = "rougeL"
+OVERLAPS = ("wording", "transfer", "reverse")  # probes whose answers are compared with an expected text
 
 
 def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callable[[Run], Iterator[str]]) -> tuple[dict[str, Any], list[Row]]:
@@ -32,6 +34,7 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
     rows: list[Row] = []
     passed: dict[str, dict[str, bool]] = {}
     bled: dict[str, dict[str, bool]] = {}
+    scored: dict[str, dict[str, dict[str, Scored]]] = {name: {} for name in OVERLAPS}
     declared = run.profile.evaluation.failed_score
     for system, about in systems.items():
         if about["state"] == "trivial":
@@ -52,22 +55,25 @@ def measure(run: Run, systems: Mapping[str, Mapping[str, Any]], training: Callab
                 probe_row(a, system, "retention", q, {"passed": float(passed[system][a.id]), "blurb": float(bled[system][a.id])})
                 for a, q in zip(answers, sets["retention"], strict=True)
             ]
-        for name in ("wording", "transfer", "reverse"):
+        for name in OVERLAPS:
             if given.get(name) is not None:
                 scores = [overlap(q.item, a, declared) for q, a in zip(sets[name], given[name] or [], strict=True)]
                 failed = {"failed": sum(a.failed for a in given[name] or [])}
                 rows += [probe_row(a, system, name, q, {METRIC: s}) for a, q, s in zip(given[name] or [], sets[name], scores, strict=True)]
                 if name == "wording":
                     test = {q.item.id: overlap(q.item, a, declared) for q, a in zip(sets["test"], given["test"] or [], strict=True)}
-                    part["wording"] = wording(sets[name], scores, test) | failed
+                    scored[name][system] = by_row(sets[name], scores)
+                    part["wording"] = wording(sets[name], scores, test) | interval(scored[name][system].values(), run) | failed
                 else:
                     part["transfer"] = part["transfer"] or {"metric": METRIC, "value": None, "n": 0, "reverse": None}
-                    result = mean(scores, [q.item.title for q in sets[name]], run) | failed
+                    scored[name][system] = {q.item.id: (score, q.item.title) for q, score in zip(sets[name], scores, strict=True)}
+                    result = mean(scored[name][system].values(), run) | failed
                     part["transfer"] |= result if name == "transfer" else {"reverse": {"metric": METRIC, **result}}
         part["forgetting"] = forgetting(run, system)
         part["na"] = reasons(run, system, part)
         found[system] = part
-    against_base(found, passed, bled)
+    against_base(found, {"retention": passed, "bleeding": bled})
+    changes(found, scored, run)
     return found, rows
 
 
@@ -141,14 +147,37 @@ def wording(questions: Sequence[Question], scores: Sequence[float], test: Mappin
     }
 
 
-def mean(scores: Sequence[float], titles: Sequence[str | None], run: Run) -> Row:
-    """Mean with a bootstrap interval, near-equal titles resampled whole; one score, or one group of titles, has none."""
-    import numpy as np
+def by_row(questions: Sequence[Question], scores: Sequence[float]) -> dict[str, Scored]:
+    """The mean over the wordings of each row, with its title; every row is asked in every wording."""
+    found: dict[str, list[float]] = {}
+    titles: dict[str, str | None] = {}
+    for question, score in zip(questions, scores, strict=True):
+        identity = question.item.id.rpartition(AT)[0]
+        found.setdefault(identity, []).append(score)
+        titles[identity] = question.item.title
+    return {identity: (sum(values) / len(values), titles[identity]) for identity, values in found.items()}
 
-    sums = statistics.cluster_sums(np.array([[score, 1.0] for score in scores]), clusters(titles))
+
+def mean(scored: Iterable[Scored], run: Run) -> Row:
+    """Mean over rows with its ``interval``."""
+    scored = list(scored)
+    return {"value": sum(score for score, _ in scored) / len(scored), **interval(scored, run), "n": len(scored)}
+
+
+def interval(scored: Iterable[Scored], run: Run) -> Row:
+    """Bootstrap interval of a mean over rows, near-equal titles resampled whole; one row, or one group of titles, has none."""
+    sums = _sums(scored)
     drawn = statistics.bootstrap(sums, run.profile.evaluation.resamples, run.profile.seed)
     low, high = statistics.interval(drawn[:, 0] / drawn[:, 1]) if len(sums) > 1 else (None, None)
-    return {"value": float(np.mean(scores)), "low": low, "high": high, "n": len(scores)}
+    return {"low": low, "high": high}
+
+
+def _sums(scored: Iterable[Scored]) -> statistics.Floats:
+    """Points and number of rows, by group of near-equal titles."""
+    import numpy as np
+
+    scored = list(scored)
+    return statistics.cluster_sums(np.array([[score, 1.0] for score, _ in scored]), clusters([title for _, title in scored]))
 
 
 def forgetting(run: Run, system: str) -> Row | None:
@@ -161,19 +190,47 @@ def forgetting(run: Run, system: str) -> Row | None:
     return {"bits_per_byte": bits_per_byte(nats, size), "n": len(rows), "bytes": size}
 
 
-def against_base(found: dict[str, Any], passed: Mapping[str, Mapping[str, bool]], bled: Mapping[str, Mapping[str, bool]]) -> None:
-    """Add to every tuned system how it differs from its base: exact McNemar for rates, the difference for bits per byte."""
+def own_base(system: str, found: Mapping[str, Any]) -> str | None:
+    """The base of a tuned system, where it answered too."""
+    base = system.removesuffix(".tuned") + ".base"
+    return base if system.endswith(".tuned") and base in found else None
+
+
+def against_base(found: dict[str, Any], results: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> None:
+    """Add to every tuned system how it differs from its base: exact McNemar for rates, the difference for bits per byte.
+
+    Args:
+        results: probe -> system -> question -> whether it has what is counted.
+    """
     for system, part in found.items():
-        base = system.removesuffix(".tuned") + ".base"
-        if not system.endswith(".tuned") or base not in found:
+        if (base := own_base(system, found)) is None:
             continue
-        for name, results in (("retention", passed), ("bleeding", bled)):
-            if system in results and base in results:
-                only_base = sum(results[base][i] and not results[system][i] for i in results[base])
-                only_tuned = sum(results[system][i] and not results[base][i] for i in results[base])
+        for name, answered in results.items():
+            if system in answered and base in answered:
+                before, after = answered[base], answered[system]
+                only_base = sum(before[i] and not after[i] for i in before)
+                only_tuned = sum(after[i] and not before[i] for i in before)
                 part[name]["against_base"] = {"only_base": only_base, "only_tuned": only_tuned, "p": statistics.mcnemar(only_base, only_tuned)}
         if part["forgetting"] and found[base]["forgetting"]:
             part["forgetting"]["change"] = part["forgetting"]["bits_per_byte"] - found[base]["forgetting"]["bits_per_byte"]
+
+
+def changes(found: dict[str, Any], scored: Mapping[str, Mapping[str, Mapping[str, Scored]]], run: Run) -> None:
+    """Add to every tuned system by how many points it differs from its base on the same rows: interval, and p of a permutation test.
+
+    Args:
+        scored: probe -> system -> row -> its points and title.
+    """
+    for system, part in found.items():
+        base = own_base(system, found)
+        for name, answered in scored.items():
+            if base is not None and base in answered and system in answered:
+                before, after = answered[base], answered[system]
+                pairs = [(after[identity][0] - before[identity][0], title) for identity, (_, title) in before.items()]
+                flipped = statistics.sign_flips(_sums(pairs), run.profile.evaluation.resamples, run.profile.seed)[:, 0] / len(pairs)
+                change = mean(pairs, run)
+                where = part["transfer"]["reverse"] if name == "reverse" else part[name]
+                where["against_base"] = {**change, "p": statistics.permutation(flipped, change["value"])}
 
 
 def reasons(run: Run, system: str, part: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ftlib.files import read_json, read_jsonl, sha256_file, write_json, write_js
 from ftlib.profile import Evaluation, Judge
 from ftlib.runs import Run, StepNeeded, versions
 
-VERSION = 6  # of the scoring: raised when a figure changes its meaning
+VERSION = 7  # of the scoring: raised when a figure changes its meaning
 
 
 def score_run(run: Run, *, judge: bool = True) -> dict[str, Any]:

@@ -182,9 +182,12 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
                 system,
                 _figure(part["retention"], 100, 0, "rate") + _against_base(part["retention"]),
                 f"{forgetting['bits_per_byte']:.2f}" + (f" ({forgetting['change']:+.2f})" if "change" in forgetting else "") if forgetting else "n/a",
-                f"{wording['original']:.1f} | {wording['mean']:.1f} | {wording['worst']:.1f} ({wording['worst_wording']})" if wording else "n/a",
-                _figure(transfer),
-                _figure(transfer.get("reverse")),
+                f"{wording['original']:.1f} | {_figure(wording, key='mean')}{_against_base(wording)} | "
+                f"{wording['worst']:.1f} ({wording['worst_wording']})"
+                if wording
+                else "n/a",
+                _figure(transfer) + _against_base(transfer),
+                _figure(transfer.get("reverse")) + _against_base(transfer.get("reverse")),
                 _figure(part["bleeding"], 100, 0, "rate") + _against_base(part["bleeding"]),
             )
         )
@@ -198,7 +201,7 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
         "system",
         "retention, %",
         "neutral text, bits/byte",
-        "own words | mean of six | worst wording",
+        "own words | mean of the other wordings | worst wording",
         "held-out slice",
         "reverse task",
         "bleeding, %",
@@ -207,9 +210,12 @@ def flexibility(summary: Mapping[str, Any]) -> Table:
 
 
 def _against_base(found: Mapping[str, Any] | None) -> str:
-    """How a tuned model differs from its base item by item, where that was tested."""
+    """How a tuned model differs from its base on the same items, where that was tested."""
     test = (found or {}).get("against_base")
-    return f", base alone {test['only_base']}, tuned alone {test['only_tuned']}, p {test['p']:.2g}" if test else ""
+    if not test:
+        return ""
+    told = f"base alone {test['only_base']}, tuned alone {test['only_tuned']}" if "only_base" in test else f"{test['value']:+.1f} by tuning"
+    return f", {told}, p {test['p']:.2g}"
 
 
 def judged(summary: Mapping[str, Any]) -> Table:

@@ -129,6 +129,8 @@ def test_scores_of_a_run(make_run, trainers):
     assert flexible["forgetting"]["change"] == pytest.approx(-7)
     assert flexible["retention"]["n"] == 4
     assert len(flexible["wording"]["by_wording"]) == 6
+    tuned, base = (found["flexibility"][f"one.{state}"]["wording"] for state in ("tuned", "base"))
+    assert tuned["against_base"]["value"] == pytest.approx(tuned["mean"] - base["mean"])
     assert "transfer.value" in flexible["na"]
     assert found["flexibility"]["two.tuned"]["na"]["forgetting"].startswith("a hosted chat API")
     rows = lines(run.path / "scores" / "items.jsonl")

@@ -19,7 +19,7 @@ from ftlib.errors import Refused
 from ftlib.evaluation.bleeding import blurbs
 from ftlib.evaluation.checks import CHECKS, passes
 from ftlib.evaluation.costs import quantile
-from ftlib.evaluation.flexibility import against_base, mean, wording
+from ftlib.evaluation.flexibility import against_base, by_row, changes, interval, mean, wording
 from ftlib.evaluation.likelihood import bits_per_byte
 from ftlib.evaluation.questions import ask_task, probe, probe_rows
 from ftlib.evaluation.recorded import training_texts
@@ -180,12 +180,37 @@ def test_what_tuning_lost_is_tested_exactly_against_the_base():
     before = {str(i): i < 10 for i in range(12)}
     after = {str(i): i in (0, 11) for i in range(12)}
     found = {name: {"retention": {}, "bleeding": {}, "forgetting": {"bits_per_byte": bits}} for name, bits in (("m.base", 2.0), ("m.tuned", 2.5))}
-    against_base(found, {"m.base": before, "m.tuned": after}, {"m.base": after, "m.tuned": after})
+    against_base(found, {"retention": {"m.base": before, "m.tuned": after}, "bleeding": {"m.base": after, "m.tuned": after}})
     tuned = found["m.tuned"]
     assert tuned["retention"]["against_base"] == {"only_base": 9, "only_tuned": 1, "p": pytest.approx(22 / 1024)}
     assert tuned["bleeding"]["against_base"] == {"only_base": 0, "only_tuned": 0, "p": 1}
     assert tuned["forgetting"]["change"] == 0.5
     assert "against_base" not in found["m.base"]["retention"]
+
+
+def test_points_before_and_after_are_compared_row_by_row(make_run):
+    """Rows of very different difficulty, each better by 1 to 3: the means' intervals overlap, the difference's does not reach 0."""
+    run = make_run()
+    before = {str(i): (4.0 * i, f"thing {i}") for i in range(20)}
+    after = {identity: (score + 1 + int(identity) % 3, title) for identity, (score, title) in before.items()}
+    same = {identity: (score + (-1) ** int(identity), title) for identity, (score, title) in before.items()}
+    found = {f"{name}.{state}": {"wording": {}, "transfer": {"reverse": {}}} for name in "mn" for state in ("base", "tuned")}
+    answered = {"m.base": before, "m.tuned": after, "n.base": before, "n.tuned": same}
+    changes(found, {"wording": answered, "reverse": answered, "transfer": {}}, run)
+    better, alike = (found[f"{name}.tuned"]["wording"]["against_base"] for name in "mn")
+    assert (better["value"], better["n"]) == (pytest.approx(1.95), 20)
+    assert 1 < better["low"] < 1.95 < better["high"] < 3
+    assert interval(before.values(), run)["high"] > interval(after.values(), run)["low"]
+    assert better["p"] == pytest.approx(1 / (run.profile.evaluation.resamples + 1))
+    assert (alike["value"], alike["p"]) == (0, 1)
+    assert found["m.tuned"]["transfer"]["reverse"]["against_base"] == better
+    assert "against_base" not in found["m.base"]["wording"]
+
+
+def test_a_row_counts_once_whatever_the_number_of_wordings():
+    rows = [{"id": str(i), "title": f"lamp {i}", "content": "x"} for i in range(2)]
+    asked = [question for name in ("brief", "terse") for question in ask_task(load_task("describe"), rows, wording=name)]
+    assert by_row(asked, [10, 30, 0, 10]) == {"0": (5, "lamp 0"), "1": (20, "lamp 1")}
 
 
 def test_wordings_are_averaged_and_the_worst_named():
@@ -201,10 +226,10 @@ def test_wordings_are_averaged_and_the_worst_named():
 def test_near_equal_titles_of_a_held_out_slice_are_drawn_whole(make_run):
     run = make_run()
     scores, titles = [10.0, 20.0, 30.0, 40.0] * 5, ["red oak lamp", "tin box", "blue mug", "old clock"] * 5
-    found = mean(scores, titles, run)
+    found, apart = (mean(zip(scores, named, strict=True), run) for named in (titles, [None] * 20))
     assert (found["value"], found["n"]) == (25, 20)
-    assert found["high"] - found["low"] > 1.5 * (mean(scores, [None] * 20, run)["high"] - mean(scores, [None] * 20, run)["low"])
-    assert mean(scores, ["one title"] * 20, run) == {"value": 25, "low": None, "high": None, "n": 20}
+    assert found["high"] - found["low"] > 1.5 * (apart["high"] - apart["low"])
+    assert mean([(score, "one title") for score in scores], run) == {"value": 25, "low": None, "high": None, "n": 20}
 
 
 def test_a_uniform_byte_model_has_8_bits_per_byte():
