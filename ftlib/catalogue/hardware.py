@@ -3,8 +3,9 @@
 Memory: the linear layers in 4 bits with their constants (0.516 bytes a parameter, double quantisation), embeddings and output layer in
 16 bits, 16 bytes for each LoRA parameter (weight, gradient, two moments), one layer's activations (the others are checkpointed) and the
 logits at 4 bytes, and 0.6 GB of workspace.
-Time: 6 operations for each parameter and token (forward, the checkpointed forward again, and gradients of activations), at the
-speed that a device was seen to reach.
+Time of training: 6 operations for each parameter and token (forward, the checkpointed forward again, and gradients of activations), at the
+speed that a device was seen to reach. Time of answering: 2 operations for each parameter and token that is read, and for every token
+that is written one pass through the layers, whose time is that of starting their kernels (see ``LAYER_STEP``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ BYTES = {4: FOUR_BIT, 16: 2.0, 32: 4.0}  # of a weight of the linear layers
 UTILISATION = 12.5 / 65  # of peak: 8 Alpaca rows of about 250 tokens through an 8B in 7.7 s on a T4
 MEMORY_ERROR = 0.25  # above the worst of the published runs below
 TIME_ERROR = 0.40  # the token counts of published runs had to be assumed
+LAYER_STEP = (1.0e-3, 2.1e-3, 3.0e-3)  # seconds of one layer for the next token of up to 16 answers: low, expected, high
+# Published, 4 bits unless said, one answer at a time: 1.7 ms (Qwen2.5 0.5B in 16 bits on a T4, 24.4 tokens a second:
+# github.com/dohu012/llm-quantization-benchmark), 2.1 ms (Llama 3 8B by Unsloth on an L4, 101 tokens in 6.8 s: unslothai/unsloth#1095),
+# 2.6 ms (Llama 2 7B, 12.2 tokens a second: bitsandbytes-foundation/bitsandbytes#696); 1.0 ms for 1 to 8 at once by a server
+# (Falcon 7B in 16 bits on an A10G: huggingface/text-generation-inference#586). Two CPU cores, 32 answers of the small model: 1.0 to 1.8 ms.
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,18 @@ def memory_bytes(shape: Shape, *, batch: int, longest: int, r: int = 16, quant: 
 def seconds(parameter_count: int, tokens: float, device: Device) -> float:
     """Seconds to train on so many tokens, compilation and loading apart."""
     return 6.0 * parameter_count * tokens / device.operations
+
+
+def answer_seconds(parameter_count: int, layers: int, read: float, steps: tuple[float, float, float], device: Device) -> tuple[float, float, float]:
+    """Seconds to answer: low, expected, high.
+
+    Args:
+        read: tokens of the questions, and of given texts whose likelihood is asked.
+        steps: passes that write a token for each answer of a batch: low, expected, high.
+    """
+    reading = 2.0 * parameter_count * read / device.operations
+    low, expected, high = (reading + count * layers * each for count, each in zip(steps, LAYER_STEP, strict=True))
+    return low, expected, high
 
 
 def against_published() -> list[dict[str, Any]]:

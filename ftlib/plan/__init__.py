@@ -137,6 +137,7 @@ def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
         **costs,
         **(unknown("total_cost_usd") if missing else total.data("total_cost_usd")),
         "known_cost_usd": dollars(total.usd),
+        **_local_time(reports),
         "budget_usd": run.profile.budget_usd,
         "within_budget": None if missing else total.high <= run.profile.budget_usd,
         "contestants": reports,
@@ -145,3 +146,13 @@ def estimate_run(run: Run, *, gpu: str = "t4") -> Json:
         "na": {"judge_cost_usd": why} if why else {},
         "warnings": [*(f"{report['contestant']}: {line}" for report in reports for line in report.get("warnings", [])), *prices.warnings()],
     }
+
+
+def _local_time(reports: Sequence[Json]) -> Json:
+    """Seconds of all local contestants' training and answers, ``local_seconds`` with ``_low`` and ``_high``; None where one is not known."""
+    local = [report for report in reports if report["trainer"] == "local"]
+    times = [report[key] for report in local for key in ("seconds", "answers_seconds") if key in report]
+    if not times or None in times:
+        return {"local_seconds": None}
+    ends = {end: sum(report.get(f"{key}{end}", 0) for report in local for key in ("seconds", "answers_seconds")) for end in ("", "_low", "_high")}
+    return {f"local_seconds{end}": seconds for end, seconds in ends.items()}

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ftlib.catalogue import Model
+from ftlib.catalogue import hardware as hw
 from ftlib.catalogue.prices import UnknownPrice
 from ftlib.evaluation.questions import Question, asking_settings, question_sets, questions_hash
 from ftlib.files import hash_json
 from ftlib.formatting.tokens import ENCODING, prompt_tokens, text_tokens
 from ftlib.plan.money import NOTHING, Amount, Prices
+from ftlib.plan.training import shape_of
 from ftlib.profile import Contestant
 from ftlib.runs import Run
 from ftlib.training import trainer_for
 
 HALF = 0.5  # an answer's least length, as a share of what is expected; also what is expected of the most where no answer is known
 PER_THOUSAND = 1000
+VLLM = "vLLM puts answers together in its own way, and no figure of it is at hand; the log tells as it answers"
+Json = dict[str, Any]
 
 
 def asked(run: Run, contestant: Contestant, *, encoding: str = ENCODING) -> dict[str, dict[str, int]]:
@@ -40,10 +45,15 @@ def borrowed(run: Run, contestant: Contestant, known: dict[str, str]) -> dict[st
     return found
 
 
-def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
+def _lengths(questions: Sequence[Question], encoding: str) -> tuple[list[int], list[int]]:
+    """Tokens of each answer: expected, and at most."""
     references = text_tokens([question.item.reference for question in questions], encoding)
     most = [question.prompt.max_new_tokens for question in questions]
-    expected = [min(length, limit) if length else round(limit * HALF) for length, limit in zip(references, most, strict=True)]
+    return [min(length, limit) if length else round(limit * HALF) for length, limit in zip(references, most, strict=True)], most
+
+
+def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
+    expected, most = _lengths(questions, encoding)
     return {
         "items": len(questions),
         "tokens_in": sum(prompt_tokens((question.prompt for question in questions), encoding)),
@@ -51,6 +61,40 @@ def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
         "tokens_out_low": round(sum(expected) * HALF),
         "tokens_out_high": sum(most),
     }
+
+
+def local_answers(run: Run, contestant: Contestant, model: Model, gpu: str, without: Collection[str]) -> Json:
+    """Seconds in which a machine answers everything that a local contestant is asked, with the reasoning; None and why in ``na``.
+
+    Args:
+        without: sets that the base is not asked, because its answers are another contestant's.
+    """
+    shape = shape_of(model)
+    why = f"the sizes of {model.name} are not in the catalogue" if shape is None else VLLM if contestant.engine == "vllm" else None
+    if shape is None or why:
+        return {"answers_seconds": None, "na": {"answers_seconds": why}}
+    device, count, batch = hw.find_device("cpu" if model.build else gpu), model.parameters or hw.parameters(shape), contestant.decoding.batch
+    read = usual = most = 0  # tokens, passes, passes
+    for name, questions in question_sets(run, contestant).items():
+        expected, limits = _lengths(questions, ENCODING)
+        states = len(contestant.systems()) - (name in without)
+        read += states * sum(prompt_tokens((question.prompt for question in questions), ENCODING))
+        read += states * sum(expected) * (name == "test")  # whose likelihood is measured
+        usual, most = usual + states * _passes(expected, batch), most + states * _passes(limits, batch)
+    low = round(usual * HALF)
+    seconds = hw.answer_seconds(count, shape.layers, read, (low, usual, most), device)
+    least, middle, longest = (1000 * each for each in hw.LAYER_STEP)
+    reasoning = (
+        f"{usual:,} passes of up to {batch} answers ({low:,} to {most:,}: half as long as expected, or all to their limit) x {shape.layers} layers"
+        f" x {middle:g} ms ({least:g} to {longest:g}, by published speeds), and {read:,} tokens read; loading apart"
+    )
+    around = {f"answers_seconds{end}": round(value) for end, value in zip(("_low", "", "_high"), seconds, strict=True)}
+    return {**around, "answers_reasoning": reasoning, "na": {}}
+
+
+def _passes(lengths: Sequence[int], batch: int) -> int:
+    """Passes that write a token: a batch goes on until its longest answer ends."""
+    return sum(max(lengths[i : i + batch]) for i in range(0, len(lengths), batch))
 
 
 def answers_cost(sets: dict[str, dict[str, int]], provider: str, model: str, prices: Prices, *, tuned: bool) -> Amount:

@@ -11,7 +11,7 @@ from ftlib.catalogue.prices import UnknownPrice
 from ftlib.configuration import builtin_names
 from ftlib.errors import ProfileError
 from ftlib.formatting.tokens import ENCODING
-from ftlib.plan.answers import asked, borrowed, hosted_answers
+from ftlib.plan.answers import asked, borrowed, hosted_answers, local_answers
 from ftlib.plan.money import NOTHING, Amount, Prices, unknown
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
@@ -20,10 +20,7 @@ from ftlib.training.hosted.provider import load_provider
 from ftlib.training.local.settings import settings_for
 
 SOON_DAYS = 90
-UNTIMED = {
-    "local": "no published figure says how fast a model answers, nor where its answers end; the log tells as it answers",
-    "hosted": "how fast a service answers is not known beforehand; the log tells as it answers",
-}
+UNTIMED = "how fast a service answers is not known beforehand; the log tells as it answers"
 SEED = 42  # of the order in which a file's rows are grouped into batches
 Json = dict[str, Any]
 
@@ -45,8 +42,14 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
         if rows:
             settings = settings_for(contestant, model=model, seed=run.profile.seed)
             report = local_training(rows, model, settings, gpu, revision=contestant.revision)
-        report["na"] |= {"answers_seconds": UNTIMED["local"]}
-        return {**head, **report, "answers": asked(run, contestant), "answers_cost_usd": 0.0}, NOTHING, NOTHING
+        others = borrowed(run, contestant, bases)
+        timed = local_answers(run, contestant, model, gpu, others)
+        na = {**report["na"], **timed.pop("na")}
+        return (
+            {**head, **report, "answers": asked(run, contestant), "base_answers_of": others, "answers_cost_usd": 0.0, **timed, "na": na},
+            NOTHING,
+            NOTHING,
+        )
     return _hosted(run, contestant, model, rows, head, prices, borrowed(run, contestant, bases))
 
 
@@ -67,7 +70,7 @@ def _hosted(
         except UnknownPrice as error:
             report |= unknown("training_cost_usd")
             report["na"]["training_cost_usd"] = not_tuned(model, provider.name) or unpriced(model, provider.name, error)
-    report["na"]["answers_seconds"] = UNTIMED["hosted"]
+    report["na"]["answers_seconds"] = UNTIMED
     sets = asked(run, contestant, encoding=model.encoding or ENCODING)
     states = [system.rpartition(".")[2] for system in contestant.systems()]
     share = provider.batch_discount if contestant.batch_api else 1.0

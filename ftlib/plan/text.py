@@ -40,18 +40,27 @@ def _profile(found: Json) -> list[str]:
             paid += f"; its base answers for {', '.join(lent)} already" if lent else ""
             of, count = ("each of 2 systems", f", {2 * items:,} in all") if len(report["systems"]) == 2 else ("one system", "")
             lines.append(f"    asks {items:,} questions of {of} ({sets}){count}: {paid}")
-            lines.append(f"    time of answering: n/a, {report['na'][TIMING]}")
+            lines.append(f"    time of answering: {_answering(report)}")
         lines += ["    " + line for line in _thousand(report)]
     lines.append(
         f"  training {in_dollars(found, 'training_cost_usd')}, answers {in_dollars(found, 'answers_cost_usd')}, "
         f"judge {in_dollars(found, 'judge_cost_usd')}, together {in_dollars(found, 'total_cost_usd')}"
     )
+    if found["local_seconds"] is not None:
+        low, high = (_time(found[f"local_seconds_{end}"]) for end in ("low", "high"))
+        lines.append(f"  local training and answers: {_time(found['local_seconds'])} ({low} to {high}); loading, compiling and what is hosted apart")
     fits = {True: "within", False: "NOT within", None: "not known to be within"}[found["within_budget"]]
     lines.append(f"  {fits} the budget of {found['budget_usd']:g} dollars")
     lines += [f"  {key}: {why}" for key, why in found["na"].items()]
     if found["unknown"]:
         lines.append(f"  unknown: {', '.join(found['unknown'])}; what is known comes to {_amount(found['known_cost_usd'])} dollars")
     return lines
+
+
+def _answering(report: Json) -> str:
+    if report[TIMING] is None:
+        return f"n/a, {report['na'][TIMING]}"
+    return f"{_time(report[TIMING])} ({_time(report[f'{TIMING}_low'])} to {_time(report[f'{TIMING}_high'])}): {report['answers_reasoning']}"
 
 
 def _training(report: Json) -> list[str]:

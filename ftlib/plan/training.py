@@ -175,7 +175,7 @@ def on_machine(model: Model, settings: TuneSettings, gpu: str, tokens: float, lo
         "fits": None if not device.memory else total * (1 + hw.MEMORY_ERROR) <= device.memory or (None if total <= device.memory else False),
         **rented(device.name, around),
         "reasoning": [
-            f"time: 6 x {count / 1e9:.3g} billion parameters x {tokens:,.0f} padded tokens / {device.operations / 1e12:.3g}e12 operations a second "
+            f"time: 6 x {_count(count)} parameters x {tokens:,.0f} padded tokens / {device.operations / 1e12:.3g}e12 operations a second "
             f"= {seconds:,.0f} s on {device.name} ({device.source}); give or take {hw.TIME_ERROR:.0%}; loading and compiling apart",
             *ends,
             "memory: "
@@ -184,6 +184,10 @@ def on_machine(model: Model, settings: TuneSettings, gpu: str, tokens: float, lo
         ],
         "na": {},
     }
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.3g} billion" if parameters >= 10**8 else f"{parameters / 1e6:.3g} million"
 
 
 def _around(key: str, value: float, error: float) -> dict[str, int]:

@@ -178,13 +178,15 @@ def test_a_profile_counts_everything_that_will_be_asked() -> None:
         assert report["answers"]["test"]["items"] == 6
         assert report["answers"]["wording"]["items"] == 3 * 6
         assert report["answers"]["test"]["tokens_in"] > 0
-        assert report["answers_seconds"] is None
-        assert report["na"]["answers_seconds"]
     assert found["total_cost_usd"] == 0
     assert found["within_budget"] is True
     count = sum(part["items"] for part in found["contestants"][0]["answers"].values())
     assert f"asks {count} questions of each of 2 systems (test 6, wording 18, " in estimate_text(found)
-    assert f"{2 * count} in all: no bill\n    time of answering: n/a, no published figure" in estimate_text(found)
+    local, hosted = found["contestants"]
+    assert 0 < local["answers_seconds_low"] <= local["answers_seconds"] < local["answers_seconds_high"]
+    assert found["local_seconds"] == local["seconds"] + local["answers_seconds"]
+    assert f"{2 * count} in all: no bill\n    time of answering: {local['answers_seconds']} s (" in estimate_text(found)
+    assert (hosted["answers_seconds"], "how fast a service answers" in hosted["na"]["answers_seconds"]) == (None, True)
     assert found["contestants"][0]["counted_by"] == "the tokenizer of tiny-llama"
     assert "within the budget" in estimate_text(found)
 
