@@ -89,6 +89,12 @@ def _precision_notes(material: Material) -> list[str]:
             f"{material.n} items show a true difference of {size} of {smallest.get('metric') or material.primary} in four cases of five"
             " (80 % power at 5 %, for a typical pair of models), a smaller one less often: without * it may be there unseen, with * it counts."
         )
+    clusters = int((material.summary.get("settings") or {}).get("clusters") or material.n)
+    if clusters < material.n:
+        notes.append(
+            f"Rows whose titles are nearly equal are no independent evidence: the {material.n} items are drawn as {clusters} groups in every interval"
+            " and test."
+        )
     notes.append(seed_note(material))
     if any(material.state(system) == "trivial" for system in material.systems):
         from ftlib.evaluation.trivial import BY_CONSTRUCTION

@@ -124,10 +124,20 @@ class Checker:
             self.add(number, "blank_line", "warning", "an empty line", "remove it")
             return
         try:
-            row = json.loads(text.decode("utf-8"), parse_constant=_constant)
+            row = json.loads(text.decode("utf-8"), parse_constant=_constant, object_pairs_hook=_object)
         except UnicodeDecodeError as error:
             self.rows += 1
             self.add(number, "utf8", "error", f"not UTF-8 at byte {error.start} of the line", "save the file as UTF-8")
+        except DuplicateKey as error:
+            self.rows += 1
+            self.add(
+                number,
+                "json",
+                "error",
+                f"the key {str(error)!r} stands twice in one object",
+                "leave one of them out: readers differ in which they take",
+                str(error),
+            )
         except (ValueError, RecursionError) as error:
             self.rows += 1
             why = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
@@ -149,6 +159,17 @@ def _readable(path: Path) -> int:
     if path.suffix.lower() in (".csv", ".tsv") and not head.removeprefix(BOM).lstrip().startswith((b"{", b"[")):
         raise DataError(f"{path} is a table, not JSON lines; `ftlib curate` takes it, and `ftlib format` makes the training file of that.")
     return path.stat().st_size
+
+
+class DuplicateKey(ValueError):
+    """A key that stands in one object twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DuplicateKey(next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i])))
+    return found
 
 
 def _constant(name: str) -> Any:

@@ -163,6 +163,15 @@ def test_a_significant_difference_below_the_planning_limit_is_not_forbidden(make
     assert note.endswith("with * it counts.")
 
 
+def test_rows_of_like_titles_are_said_to_count_together(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    assert not any("drawn as" in note for note in build(load_run(run)).tables["precision"].notes)
+    summary = read_json(run.path / "scores" / "summary.json")
+    summary["settings"]["clusters"] = 41
+    write_json(run.path / "scores" / "summary.json", summary)
+    assert any("the 60 items are drawn as 41 groups" in note for note in build(load_run(run)).tables["precision"].notes)
+
+
 def edit_pair(run: Run, a: str, b: str, metric: str = "rougeL", **values: float) -> None:
     """Set a stored pair, as a minus b."""
     path = run.path / "scores" / "summary.json"

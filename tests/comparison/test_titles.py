@@ -50,6 +50,9 @@ def test_where_tuning_changed_nothing_the_titles_say_so(make_run: Callable[..., 
     assert found["dumbbells"] == "Tuning changes rougeL of llama by nothing"
     assert found["flexibility"].startswith("No model carries out any of the other instructions")
     assert found["degenerate"] == "No tuned system gives an answer with one of the 5 defects looked for"
+    summary["flexibility"]["llama.tuned"]["bleeding"] = {"rate": 1.0, "low": 0.7, "high": 1.0, "n": 10, "against_base": {"p": 0.002}}
+    edit_summary(run, **summary)
+    assert titles(run)["flexibility"].startswith("llama.tuned answers 100 % of 10 other questions as if they were its task")
 
 
 def test_a_loss_of_retention_is_laid_to_tuning_only_where_a_test_tells_it(make_run: Callable[..., Run]) -> None:

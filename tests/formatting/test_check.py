@@ -217,3 +217,12 @@ def test_a_table_is_no_training_file_and_an_error_of_json_names_its_column(tmp_p
     found = check_file(tmp_path / "a.jsonl", destination="azure")["findings"]
     assert [row["message"] for row in found if row["rule"] == "json"] == ["not valid JSON (Expecting value at column 15)"]
     assert [row["remedy"] for row in found if row["rule"] == "bom"] == ["save it as UTF-8 with BOM, as `ftlib format --to chat --for azure` does"]
+
+
+def test_a_key_that_stands_twice_is_an_error_because_readers_differ_in_which_counts(tmp_path: Path) -> None:
+    twice = '{"messages": [{"role": "user", "content": "a", "content": "b"}, {"role": "assistant", "content": "c"}]}\n'
+    (tmp_path / "a.jsonl").write_text(twice)
+    result = check_file(tmp_path / "a.jsonl", destination="openai")
+    (found,) = [row for row in result["findings"] if row["rule"] == "json"]
+    assert (found["line"], found["field"], found["message"]) == (1, "content", "the key 'content' stands twice in one object")
+    assert (result["ok"], result["rows"]) == (False, 1)

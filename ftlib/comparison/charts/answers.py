@@ -150,7 +150,8 @@ def _kept(material: Material, systems: list[str]) -> str:
         worst = max(bleeding, key=lambda name: bleeding[name], default="")
         if bleeding.get(worst, 0.0) > 0:
             share = number(probe(material, worst, "bleeding").value or 0.0, 0)
-            return f"{worst} answers {share} % of other questions as if they were its task; no model carries out other instructions"
+            count = material.summary["flexibility"][worst]["bleeding"]["n"]
+            return f"{worst} answers {share} % of {count} other questions as if they were its task; no model carries out other instructions"
         return "No model carries out any of the other instructions, tuned or not, so nothing can be seen to be lost"
     worst = min(changes, key=lambda name: changes[name].value or 0.0)
     lost = -(changes[worst].value or 0.0)

@@ -29,7 +29,8 @@ def cost(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
         book,
         "Cost",
         formats,
-        about="Change a yellow cell: hour prices, bills, numbers of answers. Accounted = hours x price of an hour, or the bill where there is one.",
+        about="Change a yellow cell: hour prices, bills, numbers of answers; an empty one is not known (its comment says why) and waits for a figure."
+        " Accounted = hours x price of an hour, or the bill where there is one.",
     )
     rows = _systems(page, comparison.costs)
     _break_even(page, comparison.costs, rows)
