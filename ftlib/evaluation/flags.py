@@ -1,6 +1,6 @@
 """Degenerate answers: what is wrong with an answer whatever the reference says.
 
-Each kind is one small function of an answer (or, for three, of all answers of a system). Thresholds stand in one
+Each kind is one small function of an answer (or, for four, of all answers of a system). Thresholds stand in one
 place and are written into the summary; lists of phrases are data files.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,7 @@ LIMITS = {
     "zlib_ratio": 3.5,
     "echo_share": 0.8,
     "memorised_words": 20,
+    "template_words": 5,
     "opening_words": 4,
     "opening_items": 3,
     "opening_share": 0.05,
@@ -41,6 +42,7 @@ KINDS = {
     "echo": "four fifths of its words, in order, are the prompt's, unless the reference's are too",
     "memorised": "twenty words in a row stand in the training file",
     "same_answer": "word for word the answer to another title",
+    "filled_template": "the answer to another title but for the titles' own words, five words or more, unless the reference is so too",
     "common_opening": "opens with the four words that this system opens most often with (three items and 5 % at least)",
     "generic": "a phrase that says nothing of the product, or a refusal (evaluation/data/generic.yaml)",
     "template_tokens": "pieces of a chat template leaked",
@@ -154,6 +156,33 @@ def repeated_answers(items: Sequence[Item], words: Sequence[Sequence[str]]) -> l
     return [bool(answer) and len(asked[tuple(answer)]) > 1 for answer in words]
 
 
+def template(words: Sequence[str], title: Set[str]) -> tuple[str | None, ...]:
+    """An answer with one gap (None) wherever words of its title stand."""
+    found: list[str | None] = []
+    for word in words:
+        if word not in title:
+            found.append(word)
+        elif found[-1:] != [None]:
+            found.append(None)
+    return tuple(found)
+
+
+def filled_templates(items: Sequence[Item], words: Sequence[Sequence[str]], language: str) -> list[bool]:
+    """Which answers (as words) are those to another title but for the titles' words, where the reference is not made so too."""
+    titles = [content_words(item.title or "", language) for item in items]
+    made = [template(answer, title) for answer, title in zip(words, titles, strict=True)]
+    asked: dict[tuple[str | None, ...], set[frozenset[str]]] = {}
+    for one, title in zip(made, titles, strict=True):
+        asked.setdefault(one, set()).add(frozenset(title))
+    return [
+        None in one
+        and len(one) - one.count(None) >= LIMITS["template_words"]
+        and len(asked[one]) > 1
+        and one != template(unicode_words(item.reference), title)
+        for item, one, title in zip(items, made, titles, strict=True)
+    ]
+
+
 def commonest_opening(words: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], int]:
     """The commonest first words of a system's answers, and how many answers open so."""
     size = int(LIMITS["opening_words"])
@@ -177,9 +206,12 @@ def find_flags(
         opening, count = commonest_opening(words[system])
         openings[system] = " ".join(opening)
         common = count >= max(LIMITS["opening_items"], LIMITS["opening_share"] * len(items))
+        filled = filled_templates(items, words[system], language)
         for row, twice in enumerate(repeated_answers(items, words[system])):
             if twice:
                 rows[row].add("same_answer")
+            elif filled[row]:
+                rows[row].add("filled_template")
             if common and tuple(words[system][row][: len(opening)]) == opening:
                 rows[row].add("common_opening")
             if system in learned and learned[system][row]:

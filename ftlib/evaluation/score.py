@@ -84,7 +84,7 @@ def score(
     found = analysis.resample(metrics, labels, settings.resamples, settings.seed)
     titled, trained = any(item.title for item in items), training is not None
     flags, openings = find_flags(items, dict(answers), prompts=prompts, language=settings.language, training=training)
-    judged = {"memorised": trained, "nothing_of_title": titled, "wrong_language": settings.language in languages()}
+    judged = {"memorised": trained, "nothing_of_title": titled, "filled_template": titled, "wrong_language": settings.language in languages()}
     kinds = [kind for kind in KINDS if judged.get(kind, True)]
     systems: dict[str, Any] = {}
     for name, given in answers.items():
@@ -151,6 +151,7 @@ def _why_unknown(kind: str) -> str:
     return {
         "memorised": "no training file was given",
         "nothing_of_title": "the items have no titles",
+        "filled_template": "the items have no titles",
         "cut": "the answers do not say how they ended",
         "wrong_language": "there is no list of function words for this language",
     }[kind]

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ftlib.evaluation.flags import KINDS, LIMITS, echo, find_flags, looping, own_flags, repeated_answers
+from ftlib.evaluation.flags import KINDS, LIMITS, echo, filled_templates, find_flags, looping, own_flags, repeated_answers, template
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.memorised import memorised
 
@@ -138,6 +138,21 @@ def find(texts: list[str], training: list[str] | None = None) -> list[set[str]]:
 def test_the_same_answer_to_different_questions():
     rows = find(["One and the same answer, thing.", "one and the same answer thing", "Another answer altogether, thing."])
     assert ["same_answer" in row for row in rows] == [True, True, False]
+
+
+def test_one_text_with_each_title_put_in_is_a_filled_template():
+    titles = ["Bruno's oak chairs", "Ada: a walnut lamp", "Ada: a walnut lamp", "tin box"]
+    texts = ["Oak chairs by Bruno have been made here since 1954.", "Walnut lamp by Ada have been made here since 1954."]
+    texts += ["Walnut lamp by Ada have been made here since 1954.", "A tin box that nobody made here since 1954."]
+    words = [text.lower().strip(".").split() for text in texts]
+    items = [Item(str(i), "A text of its own.", title) for i, title in enumerate(titles)]
+    assert template(words[0], {"oak", "chairs", "bruno"}) == (None, "by", None, "have", "been", "made", "here", "since", "1954")
+    assert filled_templates(items, words, "en") == [True, True, True, False]
+    assert filled_templates(items[1:], words[1:], "en") == [False] * 3  # one title asked twice is no other title
+    expected = [Item(str(i), texts[i], title) for i, title in enumerate(titles)]
+    assert filled_templates(expected, words, "en") == [False] * 4  # the catalogue itself is written so
+    few = [["oak", "chairs", "are", "nice"], ["walnut", "lamp", "are", "nice"]]
+    assert filled_templates(items[:2], few, "en") == [False] * 2
 
 
 def test_the_same_answer_to_the_same_title_is_none():

@@ -141,7 +141,14 @@ def test_what_cannot_be_known_has_its_reason():
     found = score([Item("1", "a b")], {"s": [Given("1", "a b")]}, Settings(["rougeL", "title_faithfulness"], resamples=50)).summary["systems"]["s"]
     ends = {name for name in found["na"] if name.endswith((".low", ".high"))}  # one item has no interval
     assert {"metrics.rougeL.low", "metrics.rougeL.high"} <= ends
-    assert set(found["na"]) == {"metrics.title_faithfulness", "flags.memorised", "flags.nothing_of_title", "flags.cut", *ends}
+    assert set(found["na"]) == {
+        "metrics.title_faithfulness",
+        "flags.memorised",
+        "flags.nothing_of_title",
+        "flags.filled_template",
+        "flags.cut",
+        *ends,
+    }
     assert "cut" not in found["flags"]
 
 
