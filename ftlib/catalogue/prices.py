@@ -19,6 +19,7 @@ from ftlib.errors import ProfileError
 log = logging.getLogger("ftlib")
 Unit = Literal["training_token", "input_token", "cached_input_token", "output_token", "gpu_hour", "minimum_charge", "hosting_minute"]
 OLD_AFTER_DAYS = 180
+NEVER = 10**6  # days
 UNFILLED = "SOURCE"  # in the row to add that an unknown price is refused with; pasted as it is, it would make a price of 0
 OLD_AFTER = "FTLIB_OLD_PRICE_DAYS"  # the environment variable that sets another age
 

@@ -151,6 +151,8 @@ def _why(material: Material, found: Mapping[str, SystemCost], made: Pick, volume
             f" Counted is money charged, because an hour of the machine of {listed(made.charged)} has no price here"
             f" ({found[made.charged[0]].hour_price.na}; the row to add stands under Operational cost)."
         )
+    if found[name].hosting.value:
+        why += f" {found[name].hosting.text()} USD a month of it keep {name} ready, whether it is asked or not."
     why += _cheaper(material, found, made, volume)
     return why + _no_model(material, name, made.free)
 

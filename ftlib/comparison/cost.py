@@ -2,14 +2,15 @@
 
 Paid is what was charged: 0 on a machine of one's own or a free Colab. Shadow is the hours used at the price book's price of that
 machine, so that a free machine can be set against a bill. The accounted cost, which totals, break-evens and choices use, is the
-bill where there is one and the shadow price otherwise; where neither is known it is n/a.
+bill where there is one and the shadow price otherwise; where neither is known it is n/a. A service that keeps a tuned model ready
+by the hour is billed for a whole month besides, whatever the number of answers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ftlib.comparison.load import Material
@@ -17,7 +18,10 @@ from ftlib.comparison.table import Figure, known, stored
 
 VOLUMES = (1_000, 1_000_000)  # answers a month that the verdict speaks about
 ADD = "add a row to a file of your own, given as prices: in the profile, and run it again:"
-HOURS = 730.0  # hours of a month, for "how many machines"
+HOURS = 730.0  # hours of a month, for "how many machines", and for a tuned model that is kept ready
+
+
+NO_FEE = Figure(0.0, "USD", digits=2)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class SystemCost:
     seconds: Figure  # of one answer
     paid_per_1000: Figure
     hour_source: str = ""  # where the price is from; where there is none, what to add
+    hosting: Figure = NO_FEE  # of a month in which the service keeps the tuned model ready
+    hosting_source: str = ""  # its price of an hour, and where that is from
 
     @property
     def train_shadow(self) -> Figure:
@@ -45,8 +51,17 @@ class SystemCost:
 
     @property
     def fixed(self) -> Figure:
-        """Accounted cost of training, USD."""
-        return self.train_paid if self.hosted or self.train_hours.value == 0 else self.train_shadow
+        """Accounted cost that no answer changes, USD: training, and a month of being kept ready."""
+        return self.fixed_paid if self.hosted or self.train_hours.value == 0 else self.train_shadow
+
+    @property
+    def fixed_paid(self) -> Figure:
+        """What of that is charged."""
+        if not self.hosting.value:
+            return self.train_paid if self.hosting.known else self.hosting
+        if self.train_paid.value is None:
+            return self.train_paid
+        return replace(self.train_paid, value=self.train_paid.value + self.hosting.value, how=self.hosting.how)
 
     @property
     def per_1000(self) -> Figure:
@@ -54,16 +69,16 @@ class SystemCost:
         return self.paid_per_1000 if self.hosted else self.shadow_per_1000
 
     def total(self, answers: float, *, gpu: float = 1.0, hosted: float = 1.0) -> float | None:
-        """Accounted cost of training and so many answers, USD; ``gpu`` and ``hosted`` multiply the prices. None where unknown."""
+        """Accounted cost of training and so many answers in a month, USD; ``gpu`` and ``hosted`` multiply the prices. None where unknown."""
         if self.fixed.value is None or self.per_1000.value is None:
             return None
         return (self.fixed.value + self.per_1000.value * answers / 1000) * (hosted if self.hosted else gpu)
 
     def paid(self, answers: float, *, hosted: float = 1.0) -> float | None:
-        """Money charged for training and so many answers, USD: 0 on a machine of one's own; ``hosted`` multiplies bills. None where unknown."""
-        if self.train_paid.value is None or self.paid_per_1000.value is None:
+        """Money charged for training and so many answers in a month, USD: 0 on one's own machine; ``hosted`` multiplies bills. None where unknown."""
+        if self.fixed_paid.value is None or self.paid_per_1000.value is None:
             return None
-        return (self.train_paid.value + self.paid_per_1000.value * answers / 1000) * (hosted if self.hosted else 1.0)
+        return (self.fixed_paid.value + self.paid_per_1000.value * answers / 1000) * (hosted if self.hosted else 1.0)
 
     def machine_hours(self, answers: float) -> float | None:
         """Machine hours that so many answers take; None for an API or where it is not known."""
@@ -105,6 +120,30 @@ def hour_price(kind: str | None, file: str | None) -> tuple[Figure, str]:
     return Figure(None, "USD/h", na=f"the price book has no hour price of {kind}"), f"{ADD} {example('rented', kind, 'gpu_hour', 'DATE')}"
 
 
+def hosting(material: Material, contestant: Mapping[str, Any]) -> tuple[Figure, str]:
+    """What a month costs in which a provider keeps a contestant's tuned model ready, USD, and its price of an hour with source.
+
+    0 where tuned models answer without being deployed; n/a where they are and the price book has no price of it.
+    """
+    from ftlib.catalogue import find_model
+    from ftlib.catalogue.prices import NEVER, UnknownPrice, example, find_price
+    from ftlib.training.hosted.provider import load_provider
+
+    own = {key: {k: v for profile in material.profiles for k, v in (profile.get(key) or {}).items()} for key in ("providers", "models")}
+    provider = load_provider(str(contestant["provider"]), own["providers"])
+    if not provider.needs_deployment or provider.free:
+        return NO_FEE, ""
+    model = find_model(str(contestant.get("model") or contestant["existing"]), own["models"]).id_at(provider.name)
+    try:
+        price = find_price(provider.name, model, "hosting_minute", file=material.prices, old_after_days=NEVER)
+    except UnknownPrice:
+        why = f"what {provider.name} charges for keeping {model} ready is not known"
+        return Figure(None, "USD", na=why), f"{ADD} {example(provider.name, model, 'hosting_minute', 'DATE')}"
+    hour = price.cost(60)
+    note = f" ({price.note})" if price.note else ""
+    return Figure(hour * HOURS, "USD", how="estimated", digits=2), f"{hour:.2f} USD an hour; {provider.name}, {price.date}: {price.source}{note}"
+
+
 def system_cost(material: Material, system: str) -> SystemCost:
     """The cost of one system that is no trivial one."""
     data = material.systems[system]
@@ -112,6 +151,7 @@ def system_cost(material: Material, system: str) -> SystemCost:
     profile, training = material.contestants.get(name, {}), material.trainings.get(name, {})
     hosted = profile.get("trainer") == "hosted"
     tuned = material.state(system) == "tuned"
+    fee, fee_source = NO_FEE, ""
     seconds = known(material.answers[system].seconds, str(data.get("reason") or "no answer carries its seconds"), unit="s", how="measured", digits=2)
     if not tuned or training.get("status") == "nothing_to_train":
         hours, money = Figure(0.0, "h", digits=2), Figure(0.0, "USD", digits=2)
@@ -123,10 +163,12 @@ def system_cost(material: Material, system: str) -> SystemCost:
     if hosted:
         price, source = Figure(None, "USD/h", na="an API bills tokens, not hours"), ""
         per_1000 = stored(data, "usd_per_1000", unit="USD", digits=2)
+        if tuned and profile.get("recorded") is None:
+            fee, fee_source = hosting(material, profile)
     else:
         price, source = hour_price(machine(training.get("device") or {}), material.prices)
         per_1000 = Figure(0.0, "USD", digits=2) if seconds.known else Figure(None, "USD", na=seconds.na)
-    return SystemCost(system, hosted, money, hours, price, seconds, per_1000, source)
+    return SystemCost(system, hosted, money, hours, price, seconds, per_1000, source, fee, fee_source)
 
 
 def costs(material: Material) -> dict[str, SystemCost]:

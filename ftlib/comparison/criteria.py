@@ -221,12 +221,15 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
         SYSTEM,
         Column("train_paid", "training, paid", "USD"),
         Column("train_shadow", "training, shadow price", "USD", "its machine hours at the price book's price of that machine"),
+        Column(
+            "hosting", "kept ready for a month", "USD", f"what the provider charges by the hour for a tuned model that stands, for {HOURS:.0f} hours"
+        ),
         Column("paid", "1,000 answers, paid", "USD"),
         Column("shadow", "1,000 answers, shadow price", "USD"),
         Column("seconds", "one answer, time", "s", "mean over the test items: machine time here, waiting time at an API"),
         Column("p50", "latency p50", "s"),
         Column("p95", "latency p95", "s"),
-        *(Column(f"at.{n}", f"training and {n:,} answers", "USD", "bill where there is one, else shadow price") for n in VOLUMES),
+        *(Column(f"at.{n}", f"training and {n:,} answers", "USD", "in the first month: bill where there is one, else shadow price") for n in VOLUMES),
         Column("machines", f"machines for {VOLUMES[-1]:,} a month", "", f"machine hours over {HOURS:.0f} hours a month"),
     ]
     rows: list[dict[str, Cell]] = []
@@ -238,6 +241,7 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
                 "system": name,
                 "train_paid": one.train_paid,
                 "train_shadow": Figure(None, "USD", na=one.train_paid.na or "billed, see paid") if one.hosted else one.train_shadow,
+                "hosting": one.hosting,
                 "paid": one.paid_per_1000,
                 "shadow": Figure(None, "USD", na=one.paid_per_1000.na or "billed, see paid") if one.hosted else one.shadow_per_1000,
                 "seconds": one.seconds,
@@ -251,6 +255,13 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
         f"Hour price of {name}: {one.hour_price.text()} ({one.hour_source})."
         for name, one in found.items()
         if one.hour_price.known and material.state(name) == "tuned"
+    ]
+    notes += [
+        f"{name} is kept ready at {one.hosting_source}. A whole month is counted; a deployment that is stopped between uses costs less."
+        if one.hosting.known
+        else f"{name}: {one.hosting.na}; {one.hosting_source}"
+        for name, one in found.items()
+        if one.hosting_source
     ]
     for name, contestant in material.contestants.items():
         if f"{name}.tuned" in found or f"{name}.base" in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftlib.catalogue.prices import Price, UnknownPrice, find_price, read_prices
+from ftlib.catalogue.prices import NEVER, Price, UnknownPrice, find_price, read_prices
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ def unknown(key: str) -> dict[str, None]:
     return {key: None, f"{key}_low": None, f"{key}_high": None}
 
 
-NEVER = 10**6  # days
 NOTHING = Amount(0.0, 0.0, 0.0)
 
 

@@ -19,6 +19,7 @@ from ftlib.comparison.table import Figure, decimals, number, stored
 from ftlib.errors import DataError, ProfileError
 from ftlib.files import read_json, write_json
 from ftlib.runs import Run
+from tests.comparison.conftest import CONTESTANTS, LEVEL
 
 BASE = {"llama.base": 0.55, "llama.tuned": 1.0, "gpt.base": 0.62, "gpt.tuned": 1.02, "echo": 0.3, "constant": 0.35, "nearest": 0.6}
 
@@ -90,6 +91,28 @@ def test_costs_follow_their_formulas(material: Material) -> None:
     assert gpt.total(2_000) == pytest.approx(2.971521 + 0.06 * 2)
     assert llama.total(1_000, gpu=2) == pytest.approx(2 * (llama.total(1_000) or 0))
     assert gpt.total(1_000, gpu=2) == gpt.total(1_000)
+
+
+def test_a_model_that_a_provider_keeps_ready_by_the_hour_costs_a_month_of_it(make_run: Callable[..., Run]) -> None:
+    azure = [{**CONTESTANTS[1], "provider": "azure"} if one["name"] == "gpt" else one for one in CONTESTANTS]
+    comparison = build(load_run(make_run(contestants=azure, level={**LEVEL, "gpt.tuned": 2.0})))
+    base, tuned, local = (comparison.costs[name] for name in ("gpt.base", "gpt.tuned", "llama.tuned"))
+    assert (base.hosting.value, local.hosting.value) == (0, 0)
+    assert tuned.hosting.value == pytest.approx(1.70 * 730)
+    assert tuned.total(2_000) == tuned.paid(2_000) == pytest.approx(2.971521 + 1241 + 0.06 * 2)
+    assert break_even_price(local, tuned, 1_000).value == pytest.approx(
+        (2.971521 + 1241 + 0.06) / (local.train_hours.value + (local.machine_hours(1_000) or 0))
+    )
+    notes = " ".join(comparison.tables["cost"].notes)
+    assert "gpt.tuned is kept ready at 1.70 USD an hour; azure, 2026-03-19: Microsoft Foundry" in notes
+    assert all("1,241.00 est. USD a month of it keep gpt.tuned ready" in choice.why for choice in comparison.verdict.choices)
+
+
+def test_where_the_price_of_keeping_it_ready_is_not_known_the_row_to_add_is_told(make_run: Callable[..., Run]) -> None:
+    unheard = [{**CONTESTANTS[1], "provider": "azure", "model": "ministral-3b"} if one["name"] == "gpt" else one for one in CONTESTANTS]
+    comparison = build(load_run(make_run(contestants=unheard)))
+    assert comparison.costs["gpt.tuned"].total(1) is None
+    assert "gpt.tuned: what azure charges for keeping Ministral-3B ready is not known; add a row" in " ".join(comparison.tables["cost"].notes)
 
 
 def test_break_evens_are_where_the_totals_meet(material: Material) -> None:

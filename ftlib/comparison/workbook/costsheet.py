@@ -14,9 +14,9 @@ NAME, HOURS, BILL, PRICE, TRAIN, SECONDS, BILL_1000, PER_1000, AT = range(9)
 HEADINGS = [
     "System",
     "training [machine hours]",
-    "training, billed [USD]",
+    "training and a month kept ready, billed [USD]",
     "price of a machine hour [USD]",
-    "training, accounted [USD]",
+    "training and a month kept ready, accounted [USD]",
     "one answer [machine s]",
     "1,000 answers, billed [USD]",
     "1,000 answers, accounted [USD]",
