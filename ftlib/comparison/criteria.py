@@ -251,6 +251,18 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
                 "machines": known(None if hours is None else hours / HOURS, "an API" if one.hosted else one.seconds.na, digits=2),
             }
         )
+    return Table(
+        "cost",
+        "Operational cost",
+        "A machine of one's own or a free Colab is paid with 0; the shadow price says what the same hours cost when rented.",
+        columns,
+        rows,
+        _cost_notes(material, found),
+    )
+
+
+def _cost_notes(material: Material, found: Mapping[str, SystemCost]) -> list[str]:
+    """Where prices of an hour are from, and how many questions were asked at once."""
     notes = [
         f"Hour price of {name}: {one.hour_price.text()} ({one.hour_source})."
         for name, one in found.items()
@@ -268,14 +280,7 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
             notes += _together(name, contestant)
     wanting = {one.hour_price.na: one.hour_source for one in found.values() if not one.hour_price.known and one.hour_source}
     notes += [f"{na[:1].upper()}{na[1:]}; {what}" for na, what in wanting.items()]
-    return Table(
-        "cost",
-        "Operational cost",
-        "A machine of one's own or a free Colab is paid with 0; the shadow price says what the same hours cost when rented.",
-        columns,
-        rows,
-        notes,
-    )
+    return notes
 
 
 def _together(name: str, contestant: Mapping[str, Any]) -> list[str]:
