@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ftlib.curation.showing import cut
 from ftlib.drive import push
 from ftlib.errors import BudgetExceeded, Refused, TrainingFailed
 from ftlib.files import AppendLog, read_json, read_jsonl
@@ -222,5 +223,5 @@ def print_answers(table: list[Json], width: int = 300) -> None:
     for row in table:
         print("TITLE     " + printable(row["title"]))
         for key in ("expected", "base", "tuned"):
-            print(f"{key:9} {printable(row[key][:width])}")
+            print(f"{key:9} {printable(cut(row[key], width))}")
         print()

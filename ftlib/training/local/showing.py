@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from ftlib.curation.showing import cut
 from ftlib.files import read_json, read_jsonl
 from ftlib.formatting.task import load_task
 from ftlib.runs import Run
@@ -89,7 +90,7 @@ def took(run: Run, name: str) -> None:
     rows: list[tuple[str, Any, str]] = [
         ("examples seen / distinct", examples["seen"], f" / {examples['distinct']:,}"), ("tokens seen", tokens["seen"], ""),
         ("tokens the loss was taken on", tokens["supervised"], ""), ("padding tokens", tokens["padding"], ""),
-        ("tokens a second", report["rates"]["tokens_per_second"], ""), ("trainable parameters", report["parameters"]["trainable"],
+        ("tokens a second", round(report["rates"]["tokens_per_second"] or 0), ""), ("trainable parameters", report["parameters"]["trainable"],
          f" of {report['parameters']['total']:,} ({report['parameters']['share']:.1%})"), ("adapter, bytes", report["adapter_bytes"], ""),
     ]  # fmt: skip
     for label, value, more in rows:
@@ -116,7 +117,7 @@ def side_by_side(trainer: LocalTrainer, rows: int = 3, width: int = 300) -> None
         found[system] = {place: str(answer.text) for place, answer in trainer.ask(prompts, tuned=system.endswith(".tuned"))}
     for place, record in enumerate(records):
         print(f"{'TITLE':9} {printable(record['title'])}")
-        print(f"{'expected':9} {printable(task.expected(record)[:width])}")
+        print(f"{'expected':9} {printable(cut(task.expected(record), width))}")
         for system, answers in found.items():
-            print(f"{system.rpartition('.')[2]:9} {printable(answers[place][:width])}")
+            print(f"{system.rpartition('.')[2]:9} {printable(cut(answers[place], width))}")
         print()
