@@ -12,7 +12,7 @@ from typing import Any
 
 import ftlib.errors
 from ftlib.errors import FtlibError, MissingExtra, NotebookFailed
-from ftlib.files import atomic_path, sha256_file
+from ftlib.files import atomic_path, scratch_folder, sha256_file
 from ftlib.notebook import check_parameters, notebooks_folder
 
 log = logging.getLogger("ftlib")
@@ -47,6 +47,7 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
         import nbclient.exceptions
         import nbformat
         import papermill
+        from traitlets.config import Config
     except ImportError as error:
         raise MissingExtra(f'Executing notebooks needs {error.name}: pip install "ftlib[notebooks]".') from error
     check_parameters(notebook, parameters)
@@ -54,7 +55,7 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
     failed = output.with_suffix(".failed.ipynb")
     source = notebooks_folder() / f"{notebook}.ipynb"
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is raised from here in one sentence
-    with atomic_path(failed) as partial, warnings.catch_warnings():
+    with atomic_path(failed) as partial, scratch_folder() as scratch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not end in one of")  # papermill on the temporary name
         try:
             papermill.execute_notebook(
@@ -68,6 +69,7 @@ def execute(notebook: str, output: Path, parameters: Mapping[str, Any], *, timeo
                 timeout_func=lambda _: timeout,  # the client's own limit takes whole seconds alone
                 start_timeout=120,
                 extra_arguments=["--IPKernelApp.log_level=50"],  # what goes wrong in a cell stands in the cell; its advice is not ours to show
+                config=Config(KernelManager={"connection_file": str(scratch / "kernel.json")}),  # where a killed process's is found and removed
             )
             reason = _unfinished(_read(partial))
         except papermill.PapermillExecutionError as error:

@@ -142,6 +142,27 @@ def test_plain_papermill_reads_and_writes_cloud_paths(tmp_path: Path, monkeypatc
     assert (tmp_path / "run" / "curated" / "train.jsonl").exists()
 
 
+def test_what_a_killed_process_left_among_temporary_files_is_gone_after_the_next(make: Make, tmp_path: Path) -> None:
+    """Jupyter's connection file holds the key of a kernel; SIGKILL leaves nobody to remove it."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    name = make("import os, signal; os.kill(os.getppid() if N == 1 else 0, signal.SIGKILL if N == 1 else 0); print(N)")
+    code = f"""
+import sys
+from pathlib import Path
+import ftlib.execute, ftlib.notebook
+folder = Path({str(tmp_path / "notebooks")!r})
+ftlib.notebook.notebooks_folder = ftlib.execute.notebooks_folder = lambda: folder
+ftlib.execute.execute({name!r}, Path({str(tmp_path / "o.ipynb")!r}), {{"N": int(sys.argv[1])}})
+"""
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    killed = subprocess.run([sys.executable, "-c", code, "1"], env=environment, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(temporary.rglob("kernel.json"))
+    subprocess.run([sys.executable, "-c", code, "2"], env=environment, timeout=120, check=True)
+    assert list(temporary.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
 def test_an_interrupt_from_the_terminal_leaves_no_kernel_and_no_traceback(make: Make, tmp_path: Path) -> None:
