@@ -78,6 +78,7 @@ def _engine(trainer: LocalTrainer, source: str, revision: str | None, with_adapt
             room = min(-(-tokens // ROOM) * ROOM, known.get_text_config().max_position_embeddings)
             engine = LLM(
                 source, revision=revision, dtype=precision.dtype, enable_lora=with_adapter, seed=trainer.tuning.seed, max_model_len=room,
+                quantization="bitsandbytes" if trainer.tuning.quant == 4 else None,  # packed while it loads (docs.vllm.ai, BitsAndBytes)
                 max_lora_rank=next((rank for rank in RANKS if rank >= trainer.tuning.r), trainer.tuning.r),
             )  # fmt: skip
         trainer.engines[source] = room, engine

@@ -39,7 +39,7 @@ class LLM:
     made: ClassVar[list[dict[str, Any]]] = []
 
     def __init__(self, model: str, *, revision: str | None = None, dtype: str = "auto", seed: int | None = None, **engine: Any) -> None:
-        assert engine.keys() <= {"enable_lora", "max_lora_rank", "max_model_len"}
+        assert engine.keys() <= {"enable_lora", "max_lora_rank", "max_model_len", "quantization"}
         assert engine["max_lora_rank"] in (8, 16, 32, 64, 128, 256, 320, 512)
         self.model, self.room = model, engine["max_model_len"]
         LLM.made.append({"model": model, "revision": revision, "dtype": dtype, "seed": seed, **engine})
@@ -87,11 +87,17 @@ def test_base_and_tuned_answer_from_one_engine(tmp_path: Path, installed: None) 
     assert sorted(tuned) == [0, 1, 2]
     assert all(a.finish == "stop" and a.tokens_out == 3 and a.tokens_in and a.seconds is not None for a in tuned.values())
     made = {"model": str(micro.model()), "revision": None, "dtype": "float32", "seed": 42, "enable_lora": True, "max_lora_rank": 32}
-    assert LLM.made == [{**made, "max_model_len": 1024}], "not all that the model takes, which a GPU may have no room for"
+    assert LLM.made == [{**made, "quantization": None, "max_model_len": 1024}], "not all that the model takes, which a GPU may have no room for"
     next(trainer.likelihood(prompts[:1], ["A mug."], tuned=True))
     assert not trainer.engines, "an engine leaves no room for the model that takes likelihoods"
     next(trainer.ask(prompts, tuned=True))
     assert not trainer._loaded
+
+
+def test_four_bits_that_are_asked_for_are_those_that_answer(tmp_path: Path, installed: None) -> None:
+    run = make_run(tmp_path / "run", engine="vllm", quant=4, existing=str(micro.model()), epochs=None)
+    next(LocalTrainer(run, run.contestant("micro")).ask([load_task("describe").prompt(ROWS[0])], tuned=False))
+    assert [made["quantization"] for made in LLM.made] == ["bitsandbytes"]
 
 
 def test_a_model_that_is_tuned_already_answers_as_the_tuned_one(tmp_path: Path, installed: None) -> None:
