@@ -111,8 +111,10 @@ def rate(found: Mapping[str, Any] | None, why: str) -> Figure:
 
 def flags(material: Material) -> Table:
     """Rates of each kind of degenerate answer."""
+    from ftlib.evaluation.flags import KINDS
+
     names = list(dict.fromkeys(name for system in material.systems.values() for name in system.get("flags") or {}))
-    columns = [Column("system", "System"), *(Column(name, name.replace("_", " "), "%") for name in names)]
+    columns = [Column("system", "System"), *(Column(name, name.replace("_", " "), "%", KINDS.get(name, "")) for name in names)]
     rows: list[dict[str, Cell]] = []
     for system, data in material.systems.items():
         reasons = data.get("na") or {}
@@ -134,6 +136,9 @@ def flags(material: Material) -> Table:
         from ftlib.evaluation.trivial import BY_CONSTRUCTION
 
         notes.insert(0, BY_CONSTRUCTION)
+    seen = [name for name in names if any((data.get("flags") or {}).get(name, {}).get("count") for data in material.systems.values())]
+    if meanings := [f"{name.replace('_', ' ')}: {KINDS[name]}" for name in seen if name in KINDS]:
+        notes.insert(0, f"What those found are. {'. '.join(meanings)}.")
     return Table("degenerate", "Degenerate answers", "Share of test answers with each defect, with Wilson's 95 % interval.", columns, rows, notes)
 
 
