@@ -85,7 +85,7 @@ class Contestant(Strict):
     batch: int | None = None  # rows a device sees at once
     accumulate: int | None = None
     max_length: int | None = None  # tokens; longer rows are an error unless truncate
-    truncate: bool = False
+    truncate: bool | None = None  # cut longer answers; None: as the catalogue has it for the model (the small built one's are), else not
     packing: bool = False
     schedule: str = "linear"
     warmup: float = 0.03  # share of all steps

@@ -64,6 +64,7 @@ class Tune(Fixed, frozen=True):
     batch: int | None = None  # rows a device sees at once
     accumulate: int | None = None
     max_length: int | None = None  # tokens of a row
+    truncate: bool | None = None  # cut longer answers
     r: int | None = None
     alpha: int | None = None
 

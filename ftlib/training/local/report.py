@@ -31,7 +31,7 @@ def build(
         "status": "done", "reason": None, "method": "qlora" if loaded.quant == 4 else "lora",
         "seconds": {**{name: round(value, 3) for name, value in tally.seconds.items()}, "first_step": rounded(tally.first_step), "queue": None,
                     "total": round(sum(tally.seconds.values()), 3)},
-        "examples": {"seen": tally.rows, "distinct": min(tally.rows, len(rows))},
+        "examples": {"seen": tally.rows, "distinct": min(tally.rows, len(rows)), "cut": sum(row.cut for row in rows)},
         "epochs": rounded(tally.rows / len(rows)), "steps": trainer.state.global_step, "pieces": tally.pieces,
         "tokens": {"seen": tally.tokens, "supervised": tally.supervised, "padding": tally.padding, "billed": None},
         "rates": {"tokens_per_second": rounded(tally.tokens / work), "examples_per_second": rounded(tally.rows / work)},

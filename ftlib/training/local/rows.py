@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ftlib.formatting.task import Prompt, join_turn
 if TYPE_CHECKING:
     from ftlib.training.local.template import Template
 
+log = logging.getLogger("ftlib")
 Message = dict[str, str]
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 
@@ -68,6 +70,7 @@ class Tokens:
 
     input_ids: list[int]
     labels: list[int]
+    cut: bool = False  # the answer's end is missing, and with it the token that ends the turn
 
     @property
     def supervised(self) -> int:
@@ -90,8 +93,11 @@ def tokenise(examples: Sequence[Example], template: Template, *, max_length: int
             many = sum(length > max_length for length in lengths)
             raise DataError(
                 f"{where}: {many} of {len(examples)} rows are longer than max_length {max_length} (the first is row {number}, the longest has "
-                f"{max(lengths)} tokens); raise max_length, shorten the rows in the recipe, or set truncate: true."
+                f"{max(lengths)} tokens); set the contestant's truncate: true, which cuts their answers, raise its max_length if the model takes "
+                "more, or keep such rows out with the recipe."
             )
         labels = [IGNORED] * len(prompt) + answer
-        made.append(Tokens([*prompt, *answer][:max_length], labels[:max_length]))
+        made.append(Tokens([*prompt, *answer][:max_length], labels[:max_length], cut=lengths[number - 1] > max_length))
+    if cut := sum(row.cut for row in made):
+        log.warning("%s: the answers of %d of %d rows are cut so that no row has more than %d tokens (truncate)", where, cut, len(made), max_length)
     return made

@@ -71,13 +71,13 @@ def settings_for(contestant: Contestant, *, model: Model, seed: int) -> TuneSett
         seed: the run's, for a contestant without its own.
     """
     lora, tune = contestant.lora, model.tune
-    keys = ("epochs", "steps", "minutes", "early_stopping", "lr", "batch", "accumulate", "max_length", "quant")
+    keys = ("epochs", "steps", "minutes", "early_stopping", "lr", "batch", "accumulate", "max_length", "truncate", "quant")
     asked = {**{key: getattr(contestant, key) for key in keys}, "r": lora.r, "alpha": lora.alpha}
-    known = {key: getattr(tune, key) for key in ("lr", "batch", "accumulate", "max_length", "r", "alpha")}
+    known = {key: getattr(tune, key) for key in ("lr", "batch", "accumulate", "max_length", "truncate", "r", "alpha")}
     given = {key: value for fields in (known, asked) for key, value in fields.items() if value is not None}
     return TuneSettings(
         **given,
-        truncate=contestant.truncate, packing=contestant.packing, schedule=contestant.schedule, warmup=contestant.warmup,
+        packing=contestant.packing, schedule=contestant.schedule, warmup=contestant.warmup,
         seed=seed if contestant.seed is None else contestant.seed,
         dropout=lora.dropout, modules=tuple(lora.modules) if lora.modules else None, rslora=lora.rslora,
         loader=contestant.loader, template=contestant.template, require_gpu=contestant.require_gpu,

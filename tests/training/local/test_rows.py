@@ -58,6 +58,7 @@ def test_a_longer_row_is_an_error_that_counts_them_unless_cut(template: Template
         tokenise(rows, template, max_length=100, truncate=False, where="train")
     cut = tokenise(rows, template, max_length=100, truncate=True, where="train")
     assert [len(row.input_ids) for row in cut[1:]] == [100, 100]
+    assert [row.cut for row in cut] == [False, True, True]
 
 
 def test_a_prompt_that_leaves_no_room_is_an_error_even_when_cutting(template: Template) -> None:

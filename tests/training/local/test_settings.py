@@ -44,3 +44,10 @@ def test_every_model_said_to_fit_a_t4_does_so_with_its_own_settings() -> None:
             settings = settings_for(contestant(), model=model, seed=1)
             report = on_machine(model, settings, "t4", tokens=1e6, longest=settings.max_length)
             assert report["memory_bytes"] < 15.6e9, model.name
+
+
+def test_rows_are_cut_where_the_contestant_or_else_the_catalogue_says_so() -> None:
+    tiny = find_model("tiny-llama")
+    assert settings_for(contestant(), model=tiny, seed=1).truncate, "rehearsals on anybody's rows must not stop at a long one"
+    assert not settings_for(contestant(truncate=False), model=tiny, seed=1).truncate
+    assert settings_for(contestant(truncate=True), model=find_model("llama-3.2-1b"), seed=1).truncate
