@@ -268,9 +268,9 @@ def _evaluation(commands: Any) -> None:
         commands,
         "compare",
         "workbook, charts and page from what is stored",
-        "compare results/demo --out comparison",
+        "compare results/demo",
         "compare results/one results/two --out both",
     )
     sub.add_argument("runs", nargs="+", type=Path, help="run folders, one or several; several must have been tested on the same rows")
-    sub.add_argument("--out", type=Path, required=True, help="folder to write")
+    sub.add_argument("--out", type=Path, help="folder to write (of a single run its own by default)")
     sub.add_argument("--weights", help="your own weights, as precision=2,cost=1")

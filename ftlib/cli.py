@@ -11,11 +11,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from ftlib.arguments import parser, refuse, spread
-from ftlib.errors import FtlibError, disk_sentence
+from ftlib.errors import DataError, FtlibError, disk_sentence
 from ftlib.progress import QUIET
 from ftlib.terminal import PrintableFormatter, printable
 
@@ -194,10 +195,17 @@ def judge(args: argparse.Namespace) -> Outcome:
 
 
 def compare(args: argparse.Namespace) -> Outcome:
-    """Workbook, charts and page from what is stored."""
+    """Workbook, charts and page from what is stored; those of a single run go into its own folder where no other is named."""
     from ftlib.comparison import compare_runs
+    from ftlib.runs import Run
 
-    made = compare_runs(args.runs, out=args.out, weights=args.weights)
+    if args.out is None and len(args.runs) > 1:
+        raise DataError("--out is missing: what compares several runs belongs to none of them; name a folder for it, as --out both.")
+    own = Run.open(args.runs[0]) if args.out is None else None
+    with own.lock() if own else nullcontext():
+        made = compare_runs(args.runs, out=own.path if own else args.out, weights=args.weights)
+        if own and own.whole:
+            own.finish()  # its manifest names the files by their hashes
     return Outcome(made, "\n".join(f"{name}: {path}" for name, path in made["files"].items()))
 
 
@@ -237,7 +245,15 @@ def _document(data: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args, rest = parser().parse_known_args(spread(sys.argv[1:] if argv is None else argv))
+    words, top = spread(sys.argv[1:] if argv is None else argv), parser()
+    if not words:
+        top.print_help(sys.stderr)
+        return 2
+    if not words[0].startswith("-") and words[0] not in COMMANDS:
+        from ftlib.configuration import nearest
+
+        top.error(f"there is no command {words[0]!r}{nearest(words[0], list(COMMANDS))}")
+    args, rest = top.parse_known_args(words)
     if args.command == "ask" and args.text is None and len(rest) == 1 and not rest[0].startswith("-"):
         args.text = rest.pop()  # a question after an option, which argparse leaves over
     if rest:

@@ -39,13 +39,20 @@ def read_yaml(name: str, folder: str, kind: str) -> tuple[Any, str]:
         except UnicodeDecodeError as error:
             raise ProfileError(f"{name} is not UTF-8 text ({error}).") from error
     else:
-        raise ProfileError(f"There is no {kind} {name!r}: no file of that name, and not built in{nearest(name, builtin_names(folder))}.")
+        other = next((f" (did you mean {path!r}?)" for path in _spelt_otherwise(name) if is_file(path)), "")
+        raise ProfileError(f"There is no {kind} {name!r}: no file of that name{other}, and not built in{nearest(name, builtin_names(folder))}.")
     try:
         return yaml.safe_load(text), where
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ProfileError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', error)}).") from error
+
+
+def _spelt_otherwise(name: str) -> list[str]:
+    """A file's name with each of YAML's two endings."""
+    stem = re.sub(r"\.ya?ml$", "", name)
+    return [f"{stem}.yaml", f"{stem}.yml"]
 
 
 def is_file(name: str) -> bool:

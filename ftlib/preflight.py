@@ -13,6 +13,7 @@ def preflight(profile: Profile) -> None:
     from ftlib.catalogue import find_model
     from ftlib.catalogue.prices import read_prices
     from ftlib.curation.recipe import check_shares, load_recipe
+    from ftlib.curation.source import looked_for
     from ftlib.evaluation.questions import check_evaluation
     from ftlib.formatting.task import load_task
     from ftlib.training.hosted.provider import load_provider
@@ -36,7 +37,7 @@ def preflight(profile: Profile) -> None:
     source = profile.data.source
     looks_like_path = source.startswith((".", "/", "~")) or "." in Path(source).name
     if source != "sample" and looks_like_path and not Path(source).expanduser().is_file():
-        raise DataError(f"data.source {source} does not exist; give a file, a hub dataset id, or `sample`.")
+        raise DataError(f"data.source {source} does not exist{looked_for(source)}; give a file, a hub dataset id, or `sample`.")
 
 
 def missing_keys(profile: Profile) -> list[str]:

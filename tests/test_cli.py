@@ -46,6 +46,8 @@ def test_every_argument_is_described() -> None:
         (["check", "none.jsonl", "--for", "openai"], "none.jsonl"),
         (["ask", "nowhere", "tiny-llama"], "is not a run folder"),
         (["compare", "nowhere", "--out", "out"], "is not a run folder"),
+        (["compare", "nowhere"], "is not a run folder"),
+        (["compare", "one", "two"], "--out is missing"),
         (["score", "--references", "none.jsonl", "--answers", "none2.jsonl"], "none.jsonl"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -137,6 +139,29 @@ def test_a_misspelt_option_is_named_with_the_one_that_was_meant(capsys: pytest.C
     assert ended.value.code == 2
     assert said.startswith("usage: ftlib curate ")
     assert "unrecognized arguments: --title-feild name (did you mean --title-field?)" in said
+
+
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["rnu", "demo"])
+    assert ended.value.code == 2
+    assert "there is no command 'rnu' (did you mean 'run'? there are: run, curate" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert all(f"\n    {name} " in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize("argv", [["curate", "my.csv", "--out", "out"], ["estimate", "demo", "--set", "data.source=my.csv"]])
+def test_a_source_that_is_not_there_is_said_with_where_it_was_looked_for(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    where = f"(looked for at {tmp_path / 'my.csv'}; a relative path, in a profile too, is taken from the current folder)"
+    assert f"my.csv does not exist {where}" in capsys.readouterr().err
 
 
 def test_an_estimate_above_the_budget_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,14 @@ def test_a_missing_profile_names_those_there_are() -> None:
         load_profile("demoo")
 
 
+@pytest.mark.parametrize(("there", "asked"), [("mine.yaml", "mine.yml"), ("mine.yml", "mine.yaml"), ("mine.yml", "mine")])
+def test_a_profile_of_the_other_ending_is_named(there: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(there).write_text("name: mine\n")
+    with pytest.raises(ProfileError, match=rf"no file of that name \(did you mean '{there}'\?\), and not built in"):
+        load_profile(asked)
+
+
 def test_yaml_errors_name_file_and_line(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: x\ndata: [1,\n")

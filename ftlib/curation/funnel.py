@@ -175,6 +175,10 @@ def funnel_text(funnel: dict[str, Any]) -> str:
         lines += [f"      {_one_line(row)}" for row in step["dropped"][:EXAMPLES]]
     splits = funnel["splits"]
     lines.append("  ".join(f"{side} {rows:,}" for side, rows in splits.items()))
+    tags = funnel.get("tags", {"rows": 0})  # a funnel of before has none
+    if tags["rows"] and all(step["name"] != "strip_html" for step in funnel["steps"]):
+        hold = "kept row holds" if tags["rows"] == 1 else "kept rows hold"
+        lines.append(f"{tags['rows']:,} {hold} HTML tags such as {tags['first']}; the step strip_html takes them out")
     leaks = funnel["leaks"]
     lines.append(f"rows of one side found again on another: {leaks['exact']:,} exact, {leaks['near']:,} near")
     lines.append(f"{funnel['seconds']:.1f} s; tokens counted by {funnel['counted_by']}" if funnel["counted_by"] else f"{funnel['seconds']:.1f} s")

@@ -201,5 +201,5 @@ def _check_share(source: Source, rows: int, rejections: Rejections, limit: float
         encoding = "save the file as UTF-8 (it may be Latin-1)" if "invalid UTF-8" in rejections.counts else "mend the file"
         raise DataError(
             f"{source.name}: {rejections.total:,} of {rows:,} rows cannot be read, more than the {limit:.2%} allowed "
-            f"({reasons}; the first is line {first.line}); {encoding}, or allow more with --max-bad-share."
+            f"({reasons}; the first is line {first.line}); {encoding}, or allow more with --max-bad-share (data.max_bad_share in a profile)."
         )

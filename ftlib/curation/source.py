@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,8 @@ from ftlib.files import hash_json, sha256_file
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 LOOKED_AT = 200  # rows whose keys tell what fields there are
+LISTED, WIDTH = 8, 40  # of a file's fields in a message: how many, and characters of each
+TEXT_COLUMN = re.compile(r"title|name|content|text|descri|body|summary|label|caption|headline", re.I)  # in the name of a column that may be ours
 
 
 class Source:
@@ -86,7 +89,7 @@ class Source:
             if head.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise DataError(f"{path} is UTF-16; save it as UTF-8.")
             if Path(name).suffix.lower() in (".csv", ".tsv"):
-                self._check(path, csv_header(stream))
+                self._check(path, csv_header(stream), header=True)
                 return "csv"
             if Path(name).suffix.lower() not in (".jsonl", ".json", ".ndjson") and not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
                 begins = f" (it begins {head[:20].decode()!r})" if head[:20].isascii() and b"\0" not in head else ""
@@ -122,18 +125,12 @@ class Source:
         stream.seek(start)
         return list(found) or [self.fields.title, self.fields.content]
 
-    def _check(self, path: Path, names: list[str]) -> None:
-        """Whether the fields are there; also finds the id's."""
-        for what in ("title", "content", "id"):
-            name = getattr(self.fields, what)
-            if name is not None and name not in names:
-                if any("\udc80" <= letter <= "\udcff" for other in names for letter in str(other)):
-                    raise DataError(f"{path} is not UTF-8 (its column names are not); save it as UTF-8.")
-                listed = ", ".join(str(n) for n in names[:20]) or "none"
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f" (did you mean {close[0]!r}?)" if close else ""
-                named = f"Name yours with --{what}-field, or with {what}_field under data: in a profile."
-                raise DataError(f"{path} has no field {name!r} for the {what}, only these: {listed}{hint}. {named}")
+    def _check(self, path: Path, names: list[str], *, header: bool = False) -> None:
+        """Whether the fields are there; also finds the id's. ``header``: the names are the first line of a table."""
+        asked = {what: name for what in ("title", "content", "id") if (name := getattr(self.fields, what)) is not None}
+        if missing := {what: name for what, name in asked.items() if name not in names}:
+            raise DataError(f"{path} {_lacks(missing, names, header=header)}")
+        for name in asked.values():
             if names.count(name) > 1:
                 raise DataError(f"{path} has {names.count(name)} columns named {name!r}, and one is asked for; rename the others.")
         if self.fields.title == self.fields.content:
@@ -142,6 +139,36 @@ class Source:
             raise DataError(f"{path}: {self.fields.id!r} is named for the id and for a text; name another for the id, or none (the row's number).")
         if self.fields.id is None:
             self.fields = replace(self.fields, id=next((name for name in ("uid", "id") if name in names), None))
+
+
+def _lacks(missing: Mapping[str, str], names: Sequence[str], *, header: bool) -> str:
+    """What is said of a file without some of our fields: those it has, and how to name them to a command that has options, or a profile."""
+    if any("\udc80" <= letter <= "\udcff" for name in names for letter in name):
+        return "is not UTF-8 (its column names are not); save it as UTF-8."
+    wanted = []
+    for what, name in missing.items():
+        close = difflib.get_close_matches(name, names, n=1)
+        wanted.append(f"{name!r} for the {what}" + (f" (did you mean {_short(close[0])!r}?)" if close else ""))
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    listed = ", ".join(map(_short, names[:LISTED])) + more if names else "none"
+    bare = header and not any(len(name) <= WIDTH and len(name.split()) <= 2 and TEXT_COLUMN.search(name) for name in names)
+    first = "The first line is taken as the header, and the file seems to have none: put one above, such as title,content. Or name"
+    options, keys = (" ".join(form.format(what) for what in missing) for form in ("--{}-field NAME", "data.{}_field=NAME"))
+    how = f"{options} (curate, leaks), or --set {keys} (run, estimate, train; under data: in a profile)"
+    return f"has no field {' or '.join(wanted)}, only these: {listed}. {first if bare else 'Name'} yours with {how}."
+
+
+def _short(name: str) -> str:
+    """A field's name on one line, cut where it is rather a text."""
+    text = " ".join(name[: 2 * WIDTH].split())
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def looked_for(name: str | Path) -> str:
+    """A tail for an error message: where a file that is not there was looked for."""
+    path = Path(name).expanduser()
+    begins = "" if path.is_absolute() else "; a relative path, in a profile too, is taken from the current folder"
+    return f" (looked for at {os.path.abspath(path)}{begins})"
 
 
 def open_rows(path: Path | str) -> Iterator[tuple[int, Any]]:
@@ -197,7 +224,7 @@ def find_files(name: str) -> tuple[list[Path], str | None]:
     named_like_a_file = any(suffix in name.lower() for suffix in (*DATA_SUFFIXES, *PACKED, ".txt"))
     if name.startswith("hf://") or (HUB_ID.fullmatch(repo) and not named_like_a_file and not path.parent.is_dir()):
         return hub_files(repo), None
-    raise DataError(f"{name} does not exist; give a file, a hub dataset as hf://OWNER/NAME, or `sample`.")
+    raise DataError(f"{name} does not exist{looked_for(path)}; give a file, a hub dataset as hf://OWNER/NAME, or `sample`.")
 
 
 def hub_files(repo: str) -> list[Path]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ftlib.curation.records import Record
 
 LINES = (  # elements that stand on lines of their own
     "address article aside blockquote br dd div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section "
@@ -38,3 +42,19 @@ def _without(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> s
         parts.append(text[at : begin.start()])
         at = end.end()
     return "".join([*parts, text[at:]])
+
+
+@dataclass
+class Tagged:
+    """How many of the rows that pass hold a tag, and the first tag there was, without its attributes."""
+
+    rows: int = 0
+    first: str | None = None
+
+    def watch(self, rows: Iterable[Record]) -> Iterator[Record]:
+        """The rows as they are; of millions, most hold no ``<`` at all."""
+        for row in rows:
+            if ("<" in row.content or "<" in row.title) and (found := TAG.search(row.content) or TAG.search(row.title)):
+                self.rows += 1
+                self.first = self.first or f"<{found[1].lower()}>"
+            yield row

@@ -17,6 +17,7 @@ from ftlib.curation.pipeline import Job, Kept, run_steps
 from ftlib.curation.records import Fields, Record
 from ftlib.curation.source import Source
 from ftlib.curation.split import OUT, SIDES, divide, sizes
+from ftlib.curation.tags import Tagged
 from ftlib.errors import DataError
 from ftlib.files import atomic_path, write_atomic, write_json, write_jsonl
 from ftlib.runs import versions
@@ -140,12 +141,13 @@ def _write(out: Path, kept: Kept, side: Any, sides: tuple[str, ...], funnel: dic
     write_atomic(out / STARTED, b"")
     for name in FILES:
         (out / name).unlink(missing_ok=True)
-    unique = unique_ids()
+    unique, tagged = unique_ids(), Tagged()
     for name in sides:
         places = (int(i) for i in (side == SIDES.index(name)).nonzero()[0])
-        write_records(out / f"{name}.jsonl", unique(kept.spool.rows(places)))
+        write_records(out / f"{name}.jsonl", unique(tagged.watch(kept.spool.rows(places))))
     _write_rejected(out, kept.rejections)
     write_json(out / "tokens.json", kept.overview.plain(kept.tokens.encoding, kept.tokens.name, kept.bounds))
+    funnel["tags"] = {"rows": tagged.rows, "first": tagged.first}
     funnel["seconds"] = round(time.perf_counter() - started, 2)
     write_json(out / "funnel.json", funnel)
     (out / STARTED).unlink()

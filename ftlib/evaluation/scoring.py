@@ -39,7 +39,7 @@ def score_run(run: Run, *, judge: bool = True) -> dict[str, Any]:
     refusals = {path.parent.name: path for path in sorted((run.path / "answers").glob("*/refused.json"))}
     inputs: dict[str, Path | str | None] = {"test": run.test_file, "answers": run.path / "answers" if (run.path / "answers").exists() else None}
     inputs |= {f"train:{folder.name}": folder / "train.jsonl" for folder in training_folders(run)}
-    inputs |= {f"training:{name}": str(status["status"]) + str(status.get("reason")) for name, status in statuses.items()}
+    inputs |= {f"training:{name}": ": ".join(filter(None, (status["status"], status.get("reason")))) for name, status in statuses.items()}
     inputs |= {name: path if (path := scores / f"{name}.json").exists() else None for name in ("judge", "human")}
     evaluation = msgspec.to_builtins(run.profile.evaluation)
     settings = {

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ftlib.cli import main
 from ftlib.comparison import compare_run, compare_runs
 from ftlib.comparison.across import complete, paired
 from ftlib.comparison.load import load_run, merge
 from ftlib.comparison.pairs import pair
 from ftlib.errors import DataError
+from ftlib.files import read_json, sha256_file
 from ftlib.runs import Run, StepNeeded
 
 
@@ -37,6 +39,17 @@ def test_contestants_of_one_name_are_told_apart_and_tested_against_each_other(ma
     assert row is not None
     assert row["low"] <= row["difference"] <= row["high"]
     assert row["n"] == 40
+
+
+def test_a_single_run_is_compared_in_its_own_folder_and_stays_whole(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    one, two = make_run("one", n=4), make_run("two", n=4)
+    one.finish()
+    assert main(["compare", str(one.path), "--weights", "cost=1"]) == 0
+    assert {"comparison.xlsx", "report.html", "report.md", "charts"} <= {path.name for path in one.path.iterdir()}
+    assert read_json(one.path / "manifest.json")["files"]["report.html"] == sha256_file(one.path / "report.html")
+    assert main(["compare", str(one.path), str(two.path)]) == 2
+    assert main(["compare", str(two.path), "--out", str(tmp_path / "out")]) == 0
+    assert not (two.path / "report.html").exists()
 
 
 def test_pairs_across_runs_agree_with_those_tested_within_one(run: Run) -> None:

@@ -118,6 +118,21 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, d
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_without_a_header_is_told_from_one_of_other_names(tmp_path: Path) -> None:
+    none = "the first line is taken as the header, and the file seems to have none"
+    (tmp_path / "bare.csv").write_text(f'Blue mug,"A mug\nof {"clay " * 99}"\n')
+    with pytest.raises(DataError, match="has no field 'title' for the title or 'content' for the content") as bare:
+        Source(tmp_path / "bare.csv")
+    assert none in str(bare.value).lower()
+    assert f"only these: Blue mug, {'A mug of ' + 'clay ' * 6}…." in str(bare.value)
+    (tmp_path / "named.csv").write_text(",".join(["Product Name", *(f"k{n}" for n in range(10))]) + "\n")
+    with pytest.raises(DataError, match=r"only these: Product Name, k0, k1, k2, k3, k4, k5, k6 and 3 more\. Name yours with ") as named:
+        Source(tmp_path / "named.csv")
+    assert none not in str(named.value).lower()
+    assert "--title-field NAME --content-field NAME (curate, leaks)" in str(named.value)
+    assert "--set data.title_field=NAME data.content_field=NAME (run, estimate, train;" in str(named.value)
+
+
 @pytest.mark.parametrize("name", ["missing.jsonl", "no/such/file.jsonl", "nothing"])
 def test_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)

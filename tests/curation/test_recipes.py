@@ -249,6 +249,21 @@ def test_line_breaks_stay_and_changed_rows_are_counted(tmp_path: Path) -> None:
     assert "1 changed" in [text.get_text().strip().rpartition("   ")[2] for text in funnel_figure(funnel).axes[0].texts]
 
 
+@pytest.mark.parametrize(("steps", "tagged"), [("", 2), ("strip_html, ", 0), ("{strip_html: {fields: [content]}}, ", 1)])
+def test_kept_rows_with_tags_are_counted_and_said_unless_a_step_takes_tags_out(tmp_path: Path, steps: str, tagged: int) -> None:
+    made = rows(20)
+    made[3]["content"] += ' <P class="x">red</p>, 1 < 2'
+    made[5]["title"] += " <br/>"
+    made[7]["content"] += " <3, List<String> & a < b"
+    (tmp_path / "mine.yaml").write_text(f"steps: [{steps}{{split: {{train: 14, valid: 3, test: 3}}}}]")
+    funnel = curate(write(tmp_path / "a.jsonl", made), recipe=str(tmp_path / "mine.yaml"), out=tmp_path / "out")
+    assert funnel["tags"]["rows"] == json.loads((tmp_path / "out" / "funnel.json").read_text())["tags"]["rows"] == tagged
+    assert (funnel["tags"]["first"] in ("<p>", "<br>")) == (tagged > 0)
+    said = f"2 kept rows hold HTML tags such as {funnel['tags']['first']}; the step strip_html takes them out"
+    assert (said in funnel_text(funnel)) == (not steps)
+    assert "HTML tags" not in funnel_text({key: value for key, value in funnel.items() if key != "tags"})
+
+
 def test_a_row_near_a_row_that_went_is_named_with_the_one_that_stayed(tmp_path: Path) -> None:
     base = rows(5)
     near = {**base[0], "uid": "near", "content": base[0]["content"] + " more"}

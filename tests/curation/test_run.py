@@ -110,7 +110,7 @@ def test_a_users_own_file_with_other_field_names(tmp_path: Path, name: str, writ
     curate_run(run)
     assert all(row["id"].startswith("00000000") for row in read(run.test_file))
     wrong = make(tmp_path, f"data.source={tmp_path / name}", "data.title_field=nam", "data.content_field=text", name="wrong")
-    with pytest.raises(DataError, match=r"no field 'nam' for the title, only these: .* .did you mean 'name'.*title_field under data:"):
+    with pytest.raises(DataError, match=r"no field 'nam' for the title .did you mean 'name'.*, only these: .*--set data\.title_field=NAME"):
         curate_run(wrong)
     assert not wrong.curated.exists()
 

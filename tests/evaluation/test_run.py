@@ -90,6 +90,8 @@ def test_a_refused_contestant_stands_in_the_summary_with_its_reason(make_run, tr
     found = score_run(run)["systems"]["two.tuned"]
     assert (found["status"], found["reason"], found["metrics"]) == ("refused", "no quota", {})
     assert found["na"]["usd"] == "refused: no quota"
+    inputs = read_json(run.path / "steps" / "score.json")["inputs"]
+    assert (inputs["training:one"], inputs["training:two"]) == ("done", "refused: no quota")
 
 
 @pytest.mark.parametrize(("error", "status"), [(BudgetExceeded, "refused"), (ServiceDown, "failed"), (TrainingFailed, "failed"), (Unclear, "failed")])

@@ -86,7 +86,10 @@ class Template:
 
     def _encode(self, texts: Sequence[str], *, plain: bool = False) -> list[list[int]]:
         """Token ids of texts, nothing added; ``plain``: the spelling of a special token is ordinary text."""
-        return list(self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=plain)["input_ids"]) if texts else []
+        if not texts:
+            return []
+        # verbose: it would warn of rows longer than the model takes, which are counted, cut or refused elsewhere
+        return list(self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=plain, verbose=False)["input_ids"])
 
     def _ids(self, talks: Sequence[Sequence[Message]], *, open_turn: bool) -> list[list[int]]:
         """Token ids of rendered talks; literals are hidden from the template's own special tokens while it renders."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import resources
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_a_row_does_not_change_with_the_day() -> None:
     """Llama 3.2's template writes today's date where nobody names one."""
     template, _ = family("llama3.2")
     assert "26 Jul 2024" in template.prompt((user_turn("Q", ""),))
+
+
+def test_rows_longer_than_the_model_takes_are_no_warning_of_the_tokenizer(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    template, _ = family("phi")
+    template.tokenizer.model_max_length = 4
+    assert len(template.rows([[user_turn("Describe it.", "Red mug")]], ["A red mug."])[0][0]) > 4
+    assert caplog.records == []
+    template.tokenizer(["A red mug that is longer."])
+    assert "longer than the specified maximum" in caplog.text  # where nobody asks it to be quiet
 
 
 def test_where_a_token_would_reach_over_the_border_the_prompt_stays_what_is_asked() -> None:
