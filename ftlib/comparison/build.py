@@ -228,6 +228,7 @@ def limits(material: Material) -> list[str]:
             continue  # they differ in nothing that changes an answer
         each = "; ".join(f"{name} {_setting(value)}" for name, value in values.items())
         said.append(f"The contestants differ in {key}, which a fair comparison would have equal: {each}.")
+    said += [material.old_review] if material.old_review else []
     if material.stopped:
         said.append(f"Not compared, because refused or failed: {', '.join(material.stopped)}.")
     said.append("Prices are those of the price book on the day stated; hours were measured on the device stated.")

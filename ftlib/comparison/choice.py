@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ftlib.comparison.cost import HOURS, VOLUMES, SystemCost
+from ftlib.comparison.enough import DEGENERATE, mostly_degenerate
 from ftlib.comparison.load import Material, label
 from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, score, significant, tied
 from ftlib.comparison.table import Figure, listed, number
 
+NONE = "no model"
 NOTHING = "No model was scored, so there is nothing to choose."
+UNFIT = f"More than {100 * DEGENERATE:.0f} % of the answers of every model are degenerate, so none is chosen."
 OWN = "On a machine of one's own they are paid with nothing but time."
 
 
@@ -31,7 +34,7 @@ class Choice:
     @property
     def money(self) -> str:
         """What it costs, in words; empty where that is not known."""
-        return "" if self.usd is None else f"{self.usd:,.2f} USD in the first month, training included"
+        return money(self.usd)
 
     @property
     def reason(self) -> str:
@@ -40,28 +43,44 @@ class Choice:
 
     def said(self) -> str:
         """The system, its cost and the reason, without the volume."""
-        return f"{self.system or 'none'}{f' ({self.money})' if self.money else ''}. {self.reason}"
+        return f"{self.system or NONE}{f' ({self.money})' if self.money else ''}. {self.reason}"
 
 
-def paragraphs(made: Sequence[Choice]) -> list[str]:
-    """The choices as paragraphs: one for all volumes at which the same is said, but for the hours that the answers take."""
+def money(usd: float | None) -> str:
+    """A month's cost in words; empty where it is not known."""
+    return "" if usd is None else f"{usd:,.2f} USD in the first month, training included"
+
+
+def merged(made: Sequence[Choice]) -> list[tuple[str, Choice]]:
+    """Volumes and choice: one for all volumes at which the same is said, but for the hours that the answers take."""
     groups: dict[str, list[Choice]] = {}
     for choice in made:
         groups.setdefault(replace(choice, time="").said(), []).append(choice)
-    said = []
-    for text, group in groups.items():
-        volumes, times = listed([f"{choice.volume:,}" for choice in group]), [choice.time for choice in group if choice.time]
-        said.append(f"At {volumes} answers a month: {' '.join([text, *times, *([OWN] if times else [])])}")
-    return said
+    return [
+        (listed([f"{choice.volume:,}" for choice in group]), replace(group[0], time=" ".join(choice.time for choice in group if choice.time)))
+        for group in groups.values()
+    ]
+
+
+def paragraphs(made: Sequence[Choice]) -> list[str]:
+    """The choices as paragraphs."""
+    return [f"At {volumes} answers a month: {choice.said()}" for volumes, choice in merged(made)]
 
 
 def as_good(material: Material) -> list[str]:
-    """The best system and those that cannot be told apart from it, trivial ones left out; best first.
+    """The best system and those that cannot be told apart from it, best first; trivial ones and those that are mostly degenerate left out.
 
     A system whose difference to the best was not tested counts as worse: nothing says that it is as good.
     """
-    order = ranked(material, trivial=False)
+    order = [name for name in ranked(material, trivial=False) if not mostly_degenerate(material, name)]
     return [name for name in order if name == order[0] or ((row := pair(material, name, order[0])) is not None and not significant(row))]
+
+
+def left_out(material: Material, good: Sequence[str]) -> list[str]:
+    """The models that are mostly degenerate and by their figure would be among those as good as the best, or ahead of them; best first."""
+    order = ranked(material, trivial=False)
+    ahead = order[: order.index(good[0])] if good else order
+    return [name for name in order if mostly_degenerate(material, name) and (name in ahead or tied(material, name, good[0]))]
 
 
 def cheapest(
@@ -85,23 +104,24 @@ class Pick:
     usd: float | None  # None: not known
     charged: list[str]  # of ``good``: whose machine hours have no price, so that money charged is counted for all
     unknown: list[str]  # of ``good``: of whose cost nothing is known
-    free: str | None  # what needs no model, where it has the best figure of all
+    left: list[str]  # models left out, because they are mostly degenerate
+    free: str | None  # what needs no model, where it has the best figure of all: a yardstick, which is not chosen
 
     @property
     def system(self) -> str | None:
         """The system chosen."""
-        return self.free or self.model
+        return None if self.free else self.model
 
 
 def pick(material: Material, found: Mapping[str, SystemCost], volume: float, *, gpu: float = 1, hosted: float = 1) -> Pick:
-    """The cheapest of the models that are as good as the best, or what needs no model where it has the best figure of all."""
+    """The cheapest of the models that are as good as the best."""
     good = as_good(material)
     charged = [name for name in good if found[name].total(volume) is None and found[name].paid(volume) is not None]
     unknown = [name for name in good if (found[name].paid(volume) if charged else found[name].total(volume)) is None]
     model, usd = cheapest(good, found, volume, gpu=gpu, hosted=hosted, paid=bool(charged))
     best = ranked(material)[:1]
     free = best[0] if good and material.state(best[0]) == "trivial" else None
-    return Pick(good, model or (good[0] if good else None), usd, charged, unknown, free)
+    return Pick(good, model or (good[0] if good else None), usd, charged, unknown, left_out(material, good), free)
 
 
 def choices(material: Material, found: Mapping[str, SystemCost]) -> list[Choice]:
@@ -111,17 +131,19 @@ def choices(material: Material, found: Mapping[str, SystemCost]) -> list[Choice]
 
 def _choice(material: Material, found: Mapping[str, SystemCost], volume: int) -> Choice:
     made = pick(material, found, volume)
+    left = f"Left out: {'; '.join(f'{name}, {mostly_degenerate(material, name)}' for name in made.left)}." if made.left else ""
     if made.model is None:
-        return Choice(volume, None, None, NOTHING)
-    why = _why(material, found, made, volume)
+        return Choice(volume, None, None, f"{UNFIT} {left}" if left else NOTHING)
+    why = f"{left} {_why(material, found, made, volume)}".lstrip()
     time = _hours(found[made.model], volume)
     if made.free is None:
         return Choice(volume, made.model, made.usd, why, time)
-    return Choice(volume, made.free, 0.0, f"{_without_model(material, made.free, made.model)} Among the models: {made.model}. {why}", time)
+    among = f"{made.model} ({money(made.usd)})" if made.usd is not None else made.model
+    return Choice(volume, None, None, f"{_yardstick(material, made.free, made.model)} Among the models: {among}. {why}", time)
 
 
-def _without_model(material: Material, free: str, model: str) -> str:
-    """Why what needs no model is chosen: it has the best figure, and what a test says of it and the models."""
+def _yardstick(material: Material, free: str, model: str) -> str:
+    """Why no model is chosen: what needs none has the best figure; what a test says of it and the models, and that it is no product."""
     gap = difference(material, model, free)
     if all(tied(material, free, other) is False for other in ranked(material, trivial=False)):
         ahead = "is better than every model"
@@ -131,7 +153,8 @@ def _without_model(material: Material, free: str, model: str) -> str:
         stands = "was not tested against it"
     else:
         stands = f"is {worse_by(gap)}" if gap.mark else f"cannot be told apart from it ({gap.text()} {gap.unit})".replace(" )", ")")
-    return f"{label(free).capitalize()} {ahead}, and nothing is trained or billed for it; {model} {stands}."
+    what = "It leads as a yardstick alone: it needs no model, but its texts are not written for the title, so it is no product"
+    return f"{label(free).capitalize()} {ahead}. {what}; {model} {stands}."
 
 
 def _why(material: Material, found: Mapping[str, SystemCost], made: Pick, volume: int) -> str:
@@ -139,10 +162,10 @@ def _why(material: Material, found: Mapping[str, SystemCost], made: Pick, volume
     good, name = made.good, made.model
     assert name is not None
     if len(good) == 1:
-        why = _ahead(material, name)
+        why = _ahead(material, name, made.left)
     else:
         alike = f"{listed(good[1:])} cannot be told apart in quality from {good[0]}"
-        why = f"{alike}, which has the best figure of the models{_least(found, made, volume)}."
+        why = f"{alike}, which has the best figure of the models{' that are left' if made.left else ''}{_least(found, made, volume)}."
     if made.unknown:
         reasons = {found[other].per_1000.na or found[other].fixed.na: None for other in made.unknown}
         why += f" What the answers of {listed(made.unknown)} cost is not known ({'; '.join(reasons)})."
@@ -172,14 +195,30 @@ def _least(found: Mapping[str, SystemCost], made: Pick, volume: int) -> str:
     return ", and all of them cost the same, so the one with the best figure is taken"
 
 
-def _ahead(material: Material, name: str) -> str:
+def _ahead(material: Material, name: str, left: Sequence[str]) -> str:
     """Why the one model that nothing is as good as is chosen."""
-    others = [other for other in ranked(material, trivial=False) if other != name]
+    others = [other for other in ranked(material, trivial=False) if other not in (name, *left)]
     untested = [other for other in others if pair(material, name, other) is None]
-    figure = f"({score(material, name).text()} on {material.primary})"
+    figure, absent = f"({score(material, name).text()} on {material.primary})", _absent(material)
+    there = "that is left" if left else "that was scored"
     if untested:
-        return f"{name} has the best figure of the models {figure}, and was not tested against {listed(untested)}."
-    return f"{name} is better than every other model {figure}." if others else f"{name} is the only model that was scored {figure}."
+        said = f"{name} has the best figure of the models{' that are left' if left else ''} {figure}, and was not tested against {listed(untested)}."
+    elif not others:
+        said = f"{name} is the only model {there} {figure}."
+    elif len(others) == 1:
+        whom = "its own base" if others[0] == material.base_of(name) else others[0]
+        said = f"{name} is better than {whom}, the only other model {there} {figure}."
+    else:
+        said = f"{name} is better than every other model{f' {there}' if left or absent else ''} {figure}."
+    return said + absent
+
+
+def _absent(material: Material) -> str:
+    """Which contestants and systems have no figure, and why in a word."""
+    owners = {name.removesuffix(".base").removesuffix(".tuned") for name in (*material.scored, *material.stopped)}
+    why = {name: str(told["status"]) for name, told in material.stopped.items()}
+    why |= {name: "not scored" for name in material.contestants if name not in owners}
+    return f" Without a figure: {listed([f'{name} ({word})' for name, word in why.items()])}." if why else ""
 
 
 def _no_model(material: Material, name: str, besides: str | None) -> str:
@@ -207,7 +246,7 @@ def _cheaper(material: Material, found: Mapping[str, SystemCost], made: Pick, vo
     name, usd = made.model, made.usd
     if name is None or usd is None:
         return ""
-    other, total = cheapest([other for other in found if other != name], found, volume, paid=bool(made.charged))
+    other, total = cheapest([other for other in found if other not in (name, *made.left)], found, volume, paid=bool(made.charged))
     if other is None or total is None or total >= usd - 0.005:
         return ""
     gap = difference(material, other, name)

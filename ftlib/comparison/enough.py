@@ -1,7 +1,8 @@
-"""Whether a training was long enough for its result to be read: steps, answers that did not change, a loss still falling."""
+"""Whether a result can be read: training was long enough (steps, answers that changed, a loss that no longer falls), answers are texts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from ftlib.comparison.load import Material
 
 FEW_STEPS = 30  # optimiser steps; a warm-up alone takes several of them
 ALIKE = 0.5  # share of answers that are the base's, word for word
+DEGENERATE = 0.5  # share of a model's test answers with a defect above which it is not chosen, whatever its figures
 MOVED = 0.02  # share of the validation loss by which it must move to count as rising or falling
 
 
@@ -44,6 +46,21 @@ def too_little(material: Material, name: str) -> list[str]:
         else []
     )
     return said + ([f"{same} of {both} answers are word for word its base's ({100 * ALIKE:.0f} % or more)"] if both and same >= ALIKE * both else [])
+
+
+def mostly_degenerate(material: Material, system: str, whose: str = "its answers") -> str:
+    """``98.5 % of its answers are degenerate (looping, cut)``, with the most frequent defects; empty unless more than DEGENERATE of a model's are.
+
+    A second defect is named where it is at least half as frequent. Trivial systems are degenerate by construction, so nothing is said of them.
+    """
+    items = material.items.get(system, {})
+    bad = [item.flags for item in items.values() if item.flags]
+    if material.state(system) == "trivial" or len(bad) <= DEGENERATE * len(items):
+        return ""
+    counts = Counter(flag for flags in bad for flag in flags).most_common(2)
+    main = [flag.replace("_", " ") for flag, count in counts if 2 * count >= counts[0][1]]
+    share = f"{100 * len(bad) / len(items):.1f}".removesuffix(".0")
+    return f"{share} % of {whose} are degenerate ({', '.join(main)})"
 
 
 def still_falling(material: Material, name: str) -> list[str]:

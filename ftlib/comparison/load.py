@@ -64,7 +64,8 @@ class Material:
     formats: dict[str, dict[str, Any]]
     steps: list[dict[str, Any]] = field(default_factory=list)
     prices: str | None = None
-    review: dict[str, Any] = field(default_factory=dict)  # the key of evaluation's blind sheet, where there is one
+    review: dict[str, Any] = field(default_factory=dict)  # the key of evaluation's blind sheet, where there is one of these answers
+    old_review: str = ""  # where there is one of other answers: a sentence that says so
     weights: str | None = None
 
     @property
@@ -132,6 +133,7 @@ def load_run(run: Run) -> Material:
         if key not in summary:
             raise DataError(f"{path / 'scores' / 'summary.json'} has no {key!r}; {again} scores the run again.")
     contestants = {c.name: msgspec.to_builtins(c) for c in run.profile.contestants}
+    items = read_items(path / "scores" / "items.jsonl")
     trainings = {name: _optional(path / name / "training.json") for name in contestants}
     return Material(
         names=[run.profile.name],
@@ -139,15 +141,25 @@ def load_run(run: Run) -> Material:
         summary=summary,
         trainings={name: report for name, report in trainings.items() if report},
         contestants=contestants,
-        items=read_items(path / "scores" / "items.jsonl"),
+        items=items,
         answers={system: _answers(path / "answers" / system / "test.jsonl") for system in summary["systems"]},
         funnel=_optional(path / "curated" / "funnel.json"),
         tokens=_optional(path / "curated" / "tokens.json"),
         formats={name: found for name in contestants if (found := _optional(path / name / "format.json"))},
         steps=[record for file in sorted((path / "steps").glob("*.json")) if (record := read_json(file)).get("step") != "compare"],
         prices=run.profile.prices,
-        review=_optional(path / "scores" / "blind_key.json"),
+        **_review(run, items),
     )
+
+
+def _review(run: Run, items: Mapping[str, Mapping[str, Item]]) -> dict[str, Any]:
+    """The key of the blind sheet; only a sentence where answers, systems or test rows have changed since it was written."""
+    from ftlib.evaluation.judge import outdated
+
+    key = _optional(run.path / "scores" / "blind_key.json")
+    if not key or (not outdated(run, key) and all(pair["id"] in items.get(key[side], {}) for pair in key["pairs"].values() for side in "ab")):
+        return {"review": key}
+    return {"old_review": "The blind sheet of this run is of earlier answers, so it is not shown; `ftlib judge RUN` writes a new one."}
 
 
 def _optional(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftlib.comparison import enough
 from ftlib.comparison.build import Comparison
+from ftlib.comparison.choice import NONE, merged
 from ftlib.comparison.pairs import ranked
 from ftlib.comparison.workbook.cells import clean
 from ftlib.comparison.workbook.overview import summary_table
@@ -74,6 +75,8 @@ def write_page(comparison: Comparison, path: Path) -> None:
     systems = [name for name in ranked(material) if name in material.items]
     stream = template.stream(
         comparison=comparison,
+        choices=merged(comparison.verdict.choices),
+        no_model=NONE,
         enough=enough,
         summary=summary_table(comparison),
         order=[key for key in ("ranking", *ORDER) if key in comparison.tables],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftlib.comparison.load import Material, label
+from ftlib.comparison.load import TRIVIAL, Material, label
 from ftlib.comparison.table import Figure, listed
 
 ALPHA = 0.05  # of Holm's corrected p: what ``*`` means everywhere
@@ -97,7 +97,8 @@ def leading(material: Material, order: list[str], called: str = "the best system
     elif untested:
         clause = f"{label(first)} has the highest figure" if better_is_higher(material) else f"{label(first)} has the lowest figure"
     else:
-        clause = f"{called} is {label(first)}" if rest else f"{label(first)} is the only one"
+        yardstick = f"a yardstick that needs no model leads, {label(first)}"
+        clause = f"{label(first)} is the only one" if not rest else yardstick if first in TRIVIAL else f"{called} is {label(first)}"
     return clause + (f"; it was not tested against {listed([label(name) for name in untested])}" if untested and not ties else "")
 
 

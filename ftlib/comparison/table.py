@@ -117,19 +117,25 @@ class Table:
 
 
 def told_once(table: Table, reasons: Mapping[str, str]) -> Table:
-    """The table with the reason of what was refused or failed said once, and that word alone in the cells.
+    """The table with the reason of what was refused or failed said once, and ``failed, see Status`` in the cells.
 
-    It stands in the row's status where the table has that column, else in a note below. ``reasons``: reason -> ``refused`` or ``failed``.
+    It stands in the row's status where the table has that column, else in a note below. ``reasons``: reason -> ``refused`` or ``failed``;
+    a cell gives it with that word before it or without. A status that another row has already is that row's.
     """
+    whole = {**{f"{word}: {why}": why for why, word in reasons.items()}, **{why: why for why in reasons}}
     rows: list[dict[str, Cell]] = []
     met: dict[str, list[str]] = {}
+    first: dict[Cell, str] = {}  # status -> the row that has it
     for row in table.rows:
-        short = {key: replace(cell, na=reasons[cell.na]) for key, cell in row.items() if isinstance(cell, Figure) and cell.na in reasons}
-        for why in dict.fromkeys(cell.na for key, cell in row.items() if key in short and isinstance(cell, Figure)):
-            met.setdefault(why, []).append(cell_text(row[table.columns[0].key]))
-        rows.append({**row, **short})
+        status, name = row.get("status", ""), cell_text(row[table.columns[0].key])
+        if status in whole and first.setdefault(status, name) != name:
+            row = {**row, "status": f"{reasons[whole[str(status)]]}, as {first[status]}"}
+        told = {key: (cell, whole[cell.na]) for key, cell in row.items() if isinstance(cell, Figure) and cell.na in whole}
+        for why in dict.fromkeys(why for _, why in told.values()):
+            met.setdefault(why, []).append(name)
+        rows.append({**row, **{key: replace(cell, na=f"{reasons[why]}, see Status") for key, (cell, why) in told.items()}})
     shown = any(column.key == "status" for column in table.columns)
-    notes = [] if shown else [f"{listed(names)}: {reasons[why]}: {why.rstrip('.')}." for why, names in met.items()]
+    notes = [] if shown else [f"Status of {listed(names)}: {reasons[why]}: {why.rstrip('.')}." for why, names in met.items()]
     return replace(table, rows=rows, notes=[*notes, *table.notes])
 
 

@@ -10,19 +10,20 @@
 5. Instead of any "do not fine-tune": too little training to tell, where there were fewer than 30 optimiser steps or half of the answers are
    the base's word for word; instead of that of rule 3 also where the validation loss was still falling. Elsewhere a falling loss is added.
 6. A system is called the best only where a paired test tells it from every other one.
+7. Where more than half of a contestant's tuned answers are degenerate, its finding says so, and no headline calls its tuning worth it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ftlib.comparison.choice import Choice, paragraphs, worse_by
-from ftlib.comparison.enough import still_falling, too_little
+from ftlib.comparison.enough import mostly_degenerate, still_falling, too_little
 from ftlib.comparison.load import TRIVIAL, Material, label
 from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, metric_names, pair, ranked, significant, tied, unit_of
-from ftlib.comparison.table import Figure, listed
+from ftlib.comparison.table import Figure, listed, number
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
 
@@ -59,8 +60,32 @@ class Verdict:
 
 def verdict(material: Material, choices: list[Choice]) -> Verdict:
     """The verdict on a run."""
-    findings = [_finding(material, name) for name in material.contestants]
-    return Verdict(_headline(material, findings), findings, _between(material), choices)
+    findings = [_with_defects(material, _finding(material, name)) for name in material.contestants]
+    headline, best = _headline(material, findings), ranked(material)[:1]
+    unfit = mostly_degenerate(material, best[0], f"the answers of {best[0]}") if best else ""
+    headline += f" But {unfit}." if unfit and unfit not in headline else ""
+    return Verdict(headline, findings, [*_seeds(material), *_between(material)], choices)
+
+
+def _with_defects(material: Material, finding: Finding) -> Finding:
+    """The finding, with what is wrong with most of the tuned answers."""
+    tuned = f"{finding.contestant}.tuned"
+    unfit = mostly_degenerate(material, tuned) if tuned in material.scored else ""
+    return replace(finding, sentence=f"{finding.sentence} Tuned, {unfit}, whatever its {material.primary} says.") if unfit else finding
+
+
+def _seeds(material: Material) -> list[str]:
+    """What the intervals do not hold: that another training of the same kind gives other figures."""
+    tuned = {name.removesuffix(".tuned") for name in material.scored if material.state(name) == "tuned"}
+    if not tuned:
+        return []
+    groups, unit = (material.summary.get("seeds") or {}).get("groups") or [], f"{unit_of(material)} of {material.primary}".strip()
+    rows = "intervals are over test rows, not over trainings"
+    if not groups:
+        return [f"Each contestant was trained once: {rows}, and another seed may shift a figure by more than its interval."]
+    spread = [f"{listed(group['contestants'])} have a standard deviation of {number(group['sd'], 1)} {unit} over their seeds" for group in groups]
+    once = tuned - {name for group in groups for name in group["contestants"]}
+    return [f"The {rows}: {'; '.join(spread)}{'; the others were trained once' if once else ''}."]
 
 
 def _oriented(material: Material, row: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +181,12 @@ def _headline(material: Material, findings: list[Finding]) -> str:
     if not order:
         return "Nothing was scored, so nothing can be said."
     helped = [f.contestant for f in findings if f.decision == "fine-tuning helps"]
+    fit = [name for name in helped if not mostly_degenerate(material, f"{name}.tuned")]
+    if helped and not fit:
+        unfit = [mostly_degenerate(material, f"{name}.tuned", f"the answers of {name}.tuned") for name in helped]
+        return f"Fine-tuning improves {material.primary} of {listed(helped)}, but {'; '.join(unfit)}."
     if helped:
+        helped = fit
         names = [name for name in order if name.removesuffix(".tuned") in helped and material.state(name) == "tuned"]
         return f"Fine-tuning is worth it for {listed(helped)}{'' if len(names) < 2 else '; ' + leading(material, names, 'the best of them')}."
     against = [f.contestant for f in findings if f.decision == "do not fine-tune"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ftlib.comparison.cost import hour_price
 from ftlib.comparison.load import load_run
 from ftlib.comparison.table import Table
 from ftlib.errors import ProfileError
-from ftlib.files import read_json, write_json
+from ftlib.files import read_json, read_jsonl, write_json, write_jsonl
 from ftlib.runs import Run
 from tests.comparison.conftest import LEVEL
 from tests.comparison.test_figures import edit_pair
@@ -22,10 +23,11 @@ NEAREST, CONSTANT = "the description of the nearest training title", "one consta
 
 
 def made(run: Run) -> tuple[Choice, Table]:
-    """The choice at 1,000 answers, and the table of sensitivity, which must name the same system."""
+    """The choice at 1,000 answers, and the table of sensitivity, which must say the same."""
     comparison = build(load_run(run))
     choice, table = comparison.verdict.choices[0], comparison.tables["sensitivity"]
-    assert table.rows[0]["choice.1000"] == choice.system
+    cell = str(table.rows[0]["choice.1000"])
+    assert cell == choice.system or (choice.system is None and cell.startswith("no model"))
     return choice, table
 
 
@@ -43,12 +45,14 @@ def without_hour_price(run: Run) -> None:
     write_json(path, {**read_json(path), "device": {"name": "abacus", "kind": "cpu"}})
 
 
-def test_what_needs_no_model_is_chosen_where_it_is_better_and_named_where_it_is_as_good(make_run: Callable[..., Run]) -> None:
+def test_what_needs_no_model_is_a_yardstick_where_it_is_better_and_named_where_it_is_as_good(make_run: Callable[..., Run]) -> None:
     better, table = made(make_run("better", level={**LEVEL, "nearest": 1.4}))
-    assert (better.system, better.usd) == ("nearest", 0.0)
-    assert "is better than every model" in better.why
-    assert "Among the models:" in better.why
-    assert table.notes[0].startswith("The choice at 1,000 answers, nearest, costs nothing at any price; the one among the models,")
+    assert (better.system, better.usd) == (None, None)
+    assert better.sentence().startswith(f"At 1,000 answers a month: no model. {NEAREST.capitalize()} is better than every model")
+    assert "It leads as a yardstick alone: it needs no model, but its texts are not written for the title, so it is no product; " in better.why
+    assert re.search(r" Among the models: llama\.tuned \(\d\.\d\d USD in the first month, training included\)\. ", better.why)
+    assert table.rows[0]["choice.1000"] == "no model (among the models llama.tuned)"
+    assert table.notes[0].startswith("At 1,000 answers no model is chosen at any price, because nearest leads; the one among the models,")
     run = make_run("alike")
     for tuned in ("llama.tuned", "gpt.tuned"):
         edit_pair(run, tuned, "nearest", difference=0.2, low=-1.0, high=1.4, p=0.7)
@@ -57,13 +61,13 @@ def test_what_needs_no_model_is_chosen_where_it_is_better_and_named_where_it_is_
     assert f"{NEAREST} cannot be told apart from {alike.system}" in alike.why
 
 
-def test_what_needs_no_model_and_leads_is_chosen_where_the_cost_of_the_model_is_not_known(make_run: Callable[..., Run]) -> None:
+def test_what_needs_no_model_and_leads_is_a_yardstick_where_the_cost_of_the_model_is_not_known(make_run: Callable[..., Run]) -> None:
     run = make_run(level={"gpt.tuned": 1.0, "nearest": 1.05, "constant": 1.02, "echo": 0.3})
     for free in ("nearest", "constant"):
         edit_pair(run, "gpt.tuned", free, difference=-1.0, low=-4.0, high=2.0, p=0.5)
     without_cost(run, "gpt.tuned")
     choice, table = made(run)
-    assert (choice.system, choice.usd) == ("nearest", 0.0)
+    assert (choice.system, choice.usd) == (None, None)
     assert choice.why.startswith("The description of the nearest training title has the best rougeL of all (")
     assert "gpt.tuned cannot be told apart from it (-1.0 (-4.0 to 2.0) points)" in choice.why
     assert "gpt.tuned has the best" not in choice.why
@@ -115,3 +119,57 @@ def test_an_hour_without_a_price_comes_with_the_row_to_add(make_run: Callable[..
         hour_price("cpu", str(own))
     own.write_text(row.replace("usd: 0.0", "usd: 0.05").replace("DATE", "2026-11-01").replace("SOURCE", "my bill"), "utf-8")
     assert hour_price("cpu", str(own))[0].value == 0.05
+
+
+def spoil(run: Run, *systems: str) -> None:
+    """Make every answer of some systems loop, and most of them cut."""
+    path = run.path / "scores" / "items.jsonl"
+    rows = list(read_jsonl(path))
+    for i, row in enumerate(rows):
+        row["flags"] = (["looping", "cut"] if i % 4 else ["looping"]) if row["system"] in systems else []
+    write_jsonl(path, rows)
+
+
+def test_a_model_that_is_mostly_degenerate_is_left_out_and_said_to_be(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    spoil(run, "llama.tuned", "llama.base", "echo")
+    choice, _ = made(run)
+    assert choice.system == "gpt.tuned"
+    assert choice.why.startswith(
+        "Left out: llama.tuned, 100 % of its answers are degenerate (looping, cut). gpt.tuned is better than every other model that is left"
+    )
+    assert "llama.base, 100 %" not in choice.why
+    assert "llama.tuned would cost" not in choice.why
+
+
+def test_where_every_model_is_mostly_degenerate_none_is_chosen(make_run: Callable[..., Run]) -> None:
+    run = make_run(level={"llama.base": 0.5, "llama.tuned": 1.0, "nearest": 0.3})
+    spoil(run, "llama.tuned", "llama.base")
+    choice, table = made(run)
+    said = "More than 50 % of the answers of every model are degenerate, so none is chosen."
+    assert choice.system is None
+    assert choice.why.startswith(f"{said} Left out: llama.tuned, 100 % of its answers are degenerate (looping, cut); llama.base, 100 %")
+    assert table.notes[0] == said
+
+
+def test_just_half_of_degenerate_answers_leaves_nothing_out(make_run: Callable[..., Run]) -> None:
+    run = make_run(n=8, level={"llama.tuned": 1.0})
+    path = run.path / "scores" / "items.jsonl"
+    rows = [{**row, "flags": ["cut"] if i < 4 else []} for i, row in enumerate(read_jsonl(path))]
+    write_jsonl(path, rows)
+    assert made(run)[0].system == "llama.tuned"
+    write_jsonl(path, [{**row, "flags": ["cut"]} if i == 4 else row for i, row in enumerate(rows)])
+    assert "llama.tuned, 62.5 % of its answers are degenerate (cut)" in made(run)[0].why
+
+
+def test_better_than_every_other_is_said_with_whom_it_was_compared_to(make_run: Callable[..., Run]) -> None:
+    alone = make_run("alone", level={"llama.tuned": 1.0})
+    assert "llama.tuned is the only model that was scored (" in made(alone)[0].why
+    assert "Without a figure: gone (refused) and gpt (not scored)." in made(alone)[0].why
+    own = make_run("own", level={"llama.base": 0.5, "llama.tuned": 1.0})
+    spoil(own)
+    assert "llama.tuned is better than its own base, the only other model that was scored (" in made(own)[0].why
+    more = make_run("more", level={"llama.base": 0.5, "llama.tuned": 1.0, "gpt.base": 0.5})
+    spoil(more)
+    assert "llama.tuned is better than every other model that was scored (" in made(more)[0].why
+    assert made(more)[0].why.count("Without a figure: gone (refused).") == 1

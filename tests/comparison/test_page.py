@@ -17,7 +17,9 @@ from ftlib.comparison.build import build
 from ftlib.comparison.load import load_run
 from ftlib.comparison.markdown import escape, light
 from ftlib.comparison.page import embed
+from ftlib.files import read_json, write_json
 from ftlib.runs import Run
+from tests.comparison.conftest import LEVEL
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> \u2028 {{ 7*7 }} "
@@ -103,12 +105,25 @@ def test_verdict_tables_charts_and_limits_are_on_it(run: Run, page: str) -> None
         assert finding.sentence in text
     assert any(choice.time for choice in comparison.verdict.choices)
     for choice in comparison.verdict.choices:
-        assert choice.reason in text
+        assert choice.why in text
         assert choice.time in text
         assert "training included" in text
     for table in comparison.tables.values():
         assert table.key in ("mcnemar", "pairwise") or f'id="h-{table.key}"' in page
     assert page.count("data:image/svg+xml;base64,") >= 9
+
+
+def test_choices_that_say_the_same_stand_in_one_box(make_run: Callable[..., Run], page: str) -> None:
+    assert page.count("answers a month</dt>") == 2
+    run = make_run(n=6, level={**LEVEL, "llama.tuned": 0.5, "gpt.tuned": 2.0, "nearest": 3.0})
+    summary = read_json(run.path / "scores" / "summary.json")
+    for name in ("gpt.base", "gpt.tuned"):
+        summary["systems"][name] |= {"usd_per_1000": 0.0}
+    write_json(run.path / "scores" / "summary.json", summary)
+    compare_run(run)
+    same = (run.path / "report.html").read_text("utf-8")
+    assert same.count("answers a month</dt>") == 1
+    assert "<dt>At 1,000 and 1,000,000 answers a month</dt>" in same
 
 
 TINY = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,16 @@ def test_where_tuning_changed_nothing_the_titles_say_so(make_run: Callable[..., 
     assert titles(run)["flexibility"].startswith("llama.tuned answers 100 % of 10 other questions as if they were its task")
 
 
+def test_one_contestant_alone_gains_or_loses_and_changes_no_more_than_others(make_run: Callable[..., Run]) -> None:
+    assert re.fullmatch(
+        r"llama gains \+\d+\.\d points of rougeL by tuning", titles(make_run("up", n=9, level={"llama.base": 0.5, "llama.tuned": 0.9}))["dumbbells"]
+    )
+    assert re.fullmatch(
+        r"llama loses \d+\.\d points of rougeL by tuning", titles(make_run("down", n=9, level={"llama.base": 0.9, "llama.tuned": 0.5}))["dumbbells"]
+    )
+    assert " changes most by tuning: +" in titles(make_run("two", n=9))["dumbbells"]
+
+
 def test_a_loss_of_retention_is_laid_to_tuning_only_where_a_test_tells_it(make_run: Callable[..., Run]) -> None:
     run = make_run(n=10, level={"llama.base": 0.5, "llama.tuned": 0.9})
     assert titles(run)["flexibility"] == "llama.tuned has 10 points of retention less than its base, which may be chance"
@@ -83,7 +94,7 @@ def test_the_title_of_the_loss_is_its_course(make_run: Callable[..., Run], losse
 
 def test_a_failed_contestants_missing_costs_name_its_status(make_run: Callable[..., Run]) -> None:
     row = next(row for row in summary_table(build(load_run(make_run(n=4)))).rows if row["system"] == "gone.base")
-    assert [row[key].text() for key in ("paid", "shadow", "wall")] == ["n/a: see its status", "n/a: see its status", "n/a: nothing is trained"]  # type: ignore[union-attr]
+    assert [row[key].text() for key in ("paid", "shadow", "wall")] == ["n/a: see Status", "n/a: see Status", "n/a: nothing is trained"]  # type: ignore[union-attr]
 
 
 def test_bits_per_byte_stands_once_and_decoding_in_words(make_run: Callable[..., Run]) -> None:

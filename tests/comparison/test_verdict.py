@@ -15,6 +15,7 @@ from ftlib.comparison.verdict import Finding
 from ftlib.files import read_json, read_jsonl, write_json, write_jsonl
 from ftlib.runs import Run
 from tests.comparison.conftest import LEVEL
+from tests.comparison.test_choice import spoil
 from tests.comparison.test_figures import edit_pair
 
 TRIVIAL_ONLY = {"echo": 0.3, "constant": 0.5, "nearest": 0.6}
@@ -37,7 +38,7 @@ def test_the_best_is_named_only_where_a_paired_test_tells_it_from_every_other(ma
     run = make_run(level=TRIVIAL_ONLY)
     edit_pair(run, "nearest", "constant", difference=9.0, low=8.0, high=10.0, p=0.0002)
     edit_pair(run, "nearest", "echo", difference=9.0, low=8.0, high=10.0, p=0.0002)
-    assert headline(run) == f"Nothing was tuned and tested; the best system is {NEAREST}."
+    assert headline(run) == f"Nothing was tuned and tested; a yardstick that needs no model leads, {NEAREST}."
     edit_pair(run, "nearest", "constant", difference=1.0, low=-4.0, high=6.0, p=0.6)
     assert headline(run) == f"Nothing was tuned and tested; these 60 rows cannot tell {NEAREST} and {CONSTANT} apart."
     path = run.path / "scores" / "summary.json"
@@ -97,7 +98,7 @@ def test_a_loss_that_still_falls_leaves_no_gain_open_and_is_told_where_the_rest_
 def test_what_is_the_same_at_both_volumes_is_said_once(make_run: Callable[..., Run]) -> None:
     run = make_run(level=TRIVIAL_ONLY)
     said = [sentence for sentence in build(load_run(run)).verdict.sentences() if sentence.startswith("At 1,000")]
-    assert said == ["At 1,000 and 1,000,000 answers a month: none. No model was scored, so there is nothing to choose."]
+    assert said == ["At 1,000 and 1,000,000 answers a month: no model. No model was scored, so there is nothing to choose."]
 
 
 def test_where_what_needs_no_training_leads_the_other_metrics_are_told(make_run: Callable[..., Run]) -> None:
@@ -109,6 +110,38 @@ def test_where_what_needs_no_training_leads_the_other_metrics_are_told(make_run:
     drawn = differences(load_run(run))
     assert drawn is not None
     assert drawn.title.endswith("; nearest is better still")
+
+
+def test_a_contestant_that_is_mostly_degenerate_is_said_to_be_and_not_called_worth_it(make_run: Callable[..., Run]) -> None:
+    run = make_run(level={"llama.base": 0.5, "llama.tuned": 1.0, "gpt.base": 0.5, "gpt.tuned": 0.9})
+    spoil(run)
+    assert "degenerate" not in finding(run).sentence
+    spoil(run, "llama.tuned")
+    assert finding(run).sentence.endswith(" Tuned, 100 % of its answers are degenerate (looping, cut), whatever its rougeL says.")
+    assert headline(run) == "Fine-tuning is worth it for gpt. But 100 % of the answers of llama.tuned are degenerate (looping, cut)."
+    spoil(run, "llama.tuned", "gpt.tuned")
+    assert headline(run).startswith(
+        "Fine-tuning improves rougeL of llama and gpt, but 100 % of the answers of llama.tuned are degenerate (looping, cut); "
+    )
+
+
+def test_the_verdict_says_whether_another_seed_was_tried(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    assert between(run)[0] == (
+        "Each contestant was trained once: intervals are over test rows, not over trainings, and another seed may shift a figure by more than its"
+        " interval."
+    )
+    path = run.path / "scores" / "summary.json"
+    group = {"contestants": ["llama", "gpt"], "seeds": [1, 2], "values": {}, "mean": 24.0, "sd": 0.84, "low": 23.0, "high": 25.0}
+    write_json(path, {**read_json(path), "seeds": {"metric": "rougeL", "groups": [group], "na": None}})
+    assert between(run)[0] == (
+        "The intervals are over test rows, not over trainings: llama and gpt have a standard deviation of 0.8 points of rougeL over their seeds."
+    )
+    write_json(path, {**read_json(path), "seeds": {"metric": "rougeL", "groups": [{**group, "contestants": ["llama", "again"]}], "na": None}})
+    assert between(run)[0].endswith(
+        "llama and again have a standard deviation of 0.8 points of rougeL over their seeds; the others were trained once."
+    )
+    assert not any("trained once" in said for said in between(make_run("trivial", level=TRIVIAL_ONLY)))
 
 
 def test_the_cost_table_says_how_many_questions_were_asked_at_once(make_run: Callable[..., Run]) -> None:

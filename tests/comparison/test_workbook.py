@@ -19,6 +19,10 @@ from ftlib.comparison.cost import break_even
 from ftlib.comparison.load import load_run
 from ftlib.comparison.workbook.cells import CUT, LIMIT, clean, utf16
 from ftlib.comparison.workbook.overview import SHEETS
+from ftlib.errors import DataError
+from ftlib.evaluation.judge import add_human, answer_hashes
+from ftlib.evaluation.judge.human import write_sheet
+from ftlib.files import read_json
 from ftlib.runs import Run
 
 RECALCULATE = (  # LibreOffice computes every formula when it opens a file, whatever values the file brings
@@ -201,3 +205,38 @@ def test_refused_contestants_and_failed_items_stand_in_errors(make_run: Callable
     rows = list(openpyxl.load_workbook(run.path / "comparison.xlsx")["Errors"].iter_rows(values_only=True))
     assert any(row[0] == "gone" and row[1] == "refused" and "403" in str(row[2]) for row in rows)
     assert any(row[2] == "timed out" for row in rows)
+
+
+def reviewed(run: Run) -> str:
+    """All texts of the sheet HumanReview, after a comparison."""
+    compare_run(run)
+    sheet = openpyxl.load_workbook(run.path / "comparison.xlsx")["HumanReview"]
+    return " ".join(str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value)
+
+
+def test_a_blind_sheet_of_other_test_rows_is_said_to_be_old_and_not_shown(make_run: Callable[..., Run]) -> None:
+    run = make_run(n=4)
+    systems = ("llama.tuned", "gpt.tuned")
+    pairs = [(f"{i:07d}", "asked", "one", "two") for i in range(4)]
+    write_sheet(run.path / "scores", pairs, systems, 1, answer_hashes(run, systems))
+    (name, *_), old = read_json(run.path / "scores" / "blind_key.json")["pairs"], "The blind sheet of this run is of earlier answers"
+    assert name in reviewed(run)
+    assert old not in " ".join(build(load_run(run)).limits)
+    gone = [("B003239041", "asked", "one", "two"), *pairs[1:]]
+    for rows, names in ((gone, systems), (pairs, ("llama.tuned", "left.tuned"))):
+        write_sheet(run.path / "scores", rows, (names[0], names[1]), 1, answer_hashes(run, names))
+        assert old in reviewed(run)
+        assert old in (run.path / "report.html").read_text("utf-8")
+
+
+def test_a_filled_sheet_of_earlier_answers_is_one_sentence(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_run(n=4)
+    systems = ("llama.tuned", "gpt.tuned")
+    write_sheet(run.path / "scores", [("0000000", "asked", "one", "two")], systems, 1, dict.fromkeys(systems, "0" * 64))
+    filled = tmp_path / "filled.csv"
+    filled.write_text((run.path / "scores" / "blind_sheet.csv").read_text("utf-8"), "utf-8")
+    with pytest.raises(
+        DataError, match=r"blind_key.json belongs to answers that have changed since, so .*filled.csv cannot be counted; `ftlib judge "
+    ):
+        add_human(run, filled)
+    assert not (run.path / "scores" / "human.json").exists()

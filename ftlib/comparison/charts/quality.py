@@ -95,9 +95,12 @@ def dumbbells(material: Material) -> Drawing | None:
     made.legend(loc="outside lower center", ncols=5, fontsize=9)
     gains = {name: value(name) - value(base) for name in tuned if (base := material.base_of(name))}
     most = max(gains, key=lambda name: abs(gains[name]))
-    digits, what = digits_of(material), f"{unit_of(material)} of {material.primary}".strip()
+    digits, what, who, gain = digits_of(material), f"{unit_of(material)} of {material.primary}".strip(), most.removesuffix(".tuned"), gains[most]
+    changes = f"{who} changes {'most ' if len(gains) > 1 else ''}by tuning: {gain:+.{digits}f} {what}"
+    if len(gains) == 1 and better_is_higher(material):
+        changes = f"{who} gains {gain:+.{digits}f} {what} by tuning" if gain > 0 else f"{who} loses {-gain:.{digits}f} {what} by tuning"
     text = (
-        f"{most.removesuffix('.tuned')} changes most by tuning: {gains[most]:+.{digits}f} {what}"
+        changes
         if any(number(gain, digits).strip("-0.") for gain in gains.values())
         else f"Tuning changes {material.primary} of {listed([name.removesuffix('.tuned') for name in gains])} by nothing"
     )

@@ -51,11 +51,12 @@ def _answer(page: Sheet, column: int, material: Material, name: str, key: str) -
 def review_pairs(material: Material) -> list[tuple[str, str, str, str]]:
     """(number, item id, system shown first, system shown second) of the blind sheet.
 
-    Those of evaluation's own blind sheet where there is one, so that both ask the same; else the two best models, items and
-    order drawn from a seed of the items alone.
+    Those of evaluation's own blind sheet where there is one, so that both ask the same, and none where it is of other answers; else the
+    two best models, items and order drawn from a seed of the items alone.
     """
-    key = material.review
-    if key and key["a"] in material.items and key["b"] in material.items:
+    if material.old_review:
+        return []
+    if key := material.review:
         both = (key["a"], key["b"])
         return [(n, row["id"], *(both if row["first"] == "a" else both[::-1])) for n, row in key["pairs"].items()]
     order = [name for name in ranked(material, trivial=False) if name in material.items]
@@ -87,7 +88,7 @@ def human_review(book: Any, formats: dict[str, Any], comparison: Comparison) -> 
             header + 1, 4, page.row - 1, 4, {"validate": "list", "source": CHOICES, "error_message": "Choose first, second or tie."}
         )
     else:
-        page.line("n/a: fewer than two models were scored", "na")
+        page.line(f"n/a: {material.old_review or 'fewer than two models were scored'}", "na")
     page.freeze(header, page.row - 1, 5, pinned=0)
     page.widths([8, 36, 60, 60, 14])
     page.text(0, 6, "Which of the two is the better answer? Choose first, second or tie without looking at the other sheets.", "about")

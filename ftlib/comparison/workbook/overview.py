@@ -124,4 +124,4 @@ def _why_missing(comparison: Comparison, system: str, key: str) -> str:
         return "no model"
     if key == "training" and state == "base":
         return "nothing is trained"
-    return "not recorded" if system in comparison.material.scored else "see its status"
+    return "not recorded" if system in comparison.material.scored else "see Status"

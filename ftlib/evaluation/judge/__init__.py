@@ -156,7 +156,12 @@ def add_human(run: Run, sheet: Path) -> None:
     key = run.path / "scores" / "blind_key.json"
     if not key.exists():
         raise DataError(f"{key} does not exist; `ftlib judge {run.path}` writes the blind sheet and its key.")
-    names, said = read_json(key), list(read_sheet(sheet, key).items())
+    names = read_json(key)
+    if outdated(run, names):
+        raise DataError(
+            f"{key} belongs to answers that have changed since, so {sheet} cannot be counted; `ftlib judge {run.path}` writes a new sheet to fill."
+        )
+    said = list(read_sheet(sheet, key).items())
     counts = Counter(winner for _, winner in said)
     found = {"a": names["a"], "b": names["b"], "n": len(said), "wins_a": counts["a"], "wins_b": counts["b"], "ties": counts["tie"]}
     found["answers"] = names.get("answers")
