@@ -31,7 +31,7 @@ def score_files(
 
     Args:
         references: lines ``{id, title?, reference}``.
-        answers: files of lines ``{id, answer, ...}``; a system is named after its file.
+        answers: files of lines ``{id, answer, ...}``; a system is named after its file, or its folder (``name_systems``).
         metrics: names (the default ones where None); primary is added where it is not among them.
         resamples: of the bootstrap and of the permutation test.
         train: the training file in any of our formats, for the memorised flag.
@@ -69,9 +69,14 @@ def score_files(
 
 
 def name_systems(paths: Sequence[Path]) -> dict[str, Path]:
-    """A name for each file: its stem, or folder and stem where stems are shared. Raises DataError where a file stands twice."""
+    """A name for each file: its stem, or its folder's where stems are shared or the stem is ``test``, as in a run's ``answers/SYSTEM/test.jsonl``.
+
+    Both, where folders are shared too. Raises DataError where a file stands twice.
+    """
     stems = [path.stem for path in paths]
-    names = [path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}" for path in paths]
+    shared = [path.stem == "test" or stems.count(path.stem) > 1 for path in paths]
+    short = [path.resolve().parent.name if folder else path.stem for path, folder in zip(paths, shared, strict=True)]
+    names = [name if short.count(name) == 1 else f"{path.parent.name}/{path.stem}" for path, name in zip(paths, short, strict=True)]
     if len(set(names)) < len(names):
         raise DataError(f"--answers: {', '.join(map(str, paths))}: two of them would have the same name; give each file a name of its own.")
     return dict(zip(names, paths, strict=True))

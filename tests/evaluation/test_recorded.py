@@ -10,6 +10,7 @@ import pytest
 from ftlib.cli import main
 from ftlib.errors import DataError, ProfileError
 from ftlib.evaluation import score_files, scores_text
+from ftlib.evaluation.recorded import name_systems
 from ftlib.files import read_jsonl, write_jsonl
 
 
@@ -129,11 +130,23 @@ def test_errors_exit_with_2_and_one_sentence(files, tmp_path, capsys):
         score_files(files["references"], [files["good"]], train=files["references"].with_name("bad.jsonl"), resamples=50)
 
 
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["answers/small.tuned/test.jsonl"], ["small.tuned"]),
+        (["a/test.jsonl", "b/test.jsonl", "c.jsonl"], ["a", "b", "c"]),
+        (["a/x.jsonl", "b/x.jsonl", "a/y.jsonl", "b/y.jsonl"], ["a/x", "b/x", "a/y", "b/y"]),
+    ],
+)
+def test_a_system_is_named_after_its_file_or_its_folder(paths, names):
+    assert list(name_systems([Path(path) for path in paths])) == names
+
+
 def test_files_of_the_same_name_are_told_apart_by_their_folder(files, tmp_path):
     for name in ("one", "two"):
         write_jsonl(tmp_path / name / "answers.jsonl", list(read_jsonl(files["good"])))
     found = score_files(files["references"], [tmp_path / "one" / "answers.jsonl", tmp_path / "two" / "answers.jsonl"], resamples=50)
-    assert list(found["systems"]) == ["one/answers", "two/answers"]
+    assert list(found["systems"]) == ["one", "two"]
     with pytest.raises(DataError, match="the same name"):
         score_files(files["references"], [files["good"], files["good"]], resamples=50)
 
