@@ -151,13 +151,18 @@ def training(material: Material) -> Table:
         Column("gain_1000", "gain per 1,000 examples", unit),
     ]
     rows = [_training_row(material, name, report) for name, report in material.trainings.items()]
+    notes = [
+        f"{name} learned {cut:,} of its {report['examples']['distinct']:,} answers without their end: their rows are longer than max_length and were cut."
+        for name, report in material.trainings.items()
+        if (cut := (report.get("examples") or {}).get("cut"))
+    ]
     return Table(
         "training",
         "Training efficiency",
         "What each training took, and the quality that it bought.",
         columns,
         rows,
-        ["Hours and memory of different devices do not compare; the device stands in each row."],
+        ["Hours and memory of different devices do not compare; the device stands in each row.", *notes],
     )
 
 

@@ -26,6 +26,7 @@ from ftlib.comparison.pairs import better_is_higher, corrected, difference, lead
 from ftlib.comparison.table import Figure, listed, number
 
 RELEVANT = 0.01  # of the metric's scale: 1 point on a scale of 100 is a difference worth having
+HELPS = "fine-tuning helps"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ def _with_defects(material: Material, finding: Finding) -> Finding:
     """The finding, with what is wrong with most of the tuned answers."""
     tuned = f"{finding.contestant}.tuned"
     unfit = mostly_degenerate(material, tuned) if tuned in material.scored else ""
-    return replace(finding, sentence=f"{finding.sentence} Tuned, {unfit}, whatever its {material.primary} says.") if unfit else finding
+    if not unfit:
+        return finding
+    decision = f"{HELPS}, but not enough to be used" if finding.decision == HELPS else finding.decision
+    return replace(finding, decision=decision, sentence=f"{finding.sentence} Tuned, {unfit}, whatever its {material.primary} says.")
 
 
 def _seeds(material: Material) -> list[str]:
@@ -147,7 +151,7 @@ def _judged(material: Material, name: str, row: dict[str, Any]) -> Finding:
         worst = [f"{label(r)} ({'not told apart' if not better else 'better'})" for r, better in rivals]
         why = f"It beats its base by {gain} {unit}, but is not shown to beat what needs no training: {listed(worst)}."
         return _against_tuning(material, name, why)
-    return Finding(name, "fine-tuning helps", f"Tuned beats its base by {gain} {unit}, and everything that needs no training.")
+    return Finding(name, HELPS, f"Tuned beats its base by {gain} {unit}, and everything that needs no training.")
 
 
 def _against_tuning(material: Material, name: str, why: str, *, enough: bool = True) -> Finding:
@@ -180,7 +184,7 @@ def _headline(material: Material, findings: list[Finding]) -> str:
     order = ranked(material)
     if not order:
         return "Nothing was scored, so nothing can be said."
-    helped = [f.contestant for f in findings if f.decision == "fine-tuning helps"]
+    helped = [f.contestant for f in findings if f.decision.startswith(HELPS)]
     fit = [name for name in helped if not mostly_degenerate(material, f"{name}.tuned")]
     if helped and not fit:
         unfit = [mostly_degenerate(material, f"{name}.tuned", f"the answers of {name}.tuned") for name in helped]

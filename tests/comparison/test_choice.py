@@ -42,7 +42,7 @@ def without_cost(run: Run, *systems: str) -> None:
 
 def without_hour_price(run: Run) -> None:
     path = run.path / "llama" / "training.json"
-    write_json(path, {**read_json(path), "device": {"name": "abacus", "kind": "cpu"}})
+    write_json(path, {**read_json(path), "device": {"name": "abacus", "kind": "mps"}})
 
 
 def test_what_needs_no_model_is_a_yardstick_where_it_is_better_and_named_where_it_is_as_good(make_run: Callable[..., Run]) -> None:
@@ -111,14 +111,14 @@ def test_an_hour_without_a_price_comes_with_the_row_to_add(make_run: Callable[..
     without_hour_price(run)
     comparison = build(load_run(run))
     (note,) = [note for note in comparison.tables["cost"].notes if "no hour price" in note]
-    assert note.startswith("The price book has no hour price of cpu; add a row to a file of your own, given as prices: in the profile,")
+    assert note.startswith("The price book has no hour price of mps; add a row to a file of your own, given as prices: in the profile,")
     assert "the row to add stands under Operational cost" in comparison.verdict.choices[0].why
     row, own = note.partition("- {")[1] + note.partition("- {")[2], tmp_path / "own.yaml"
     own.write_text(row, "utf-8")
     with pytest.raises(ProfileError, match="DATE"):
-        hour_price("cpu", str(own))
+        hour_price("mps", str(own))
     own.write_text(row.replace("usd: 0.0", "usd: 0.05").replace("DATE", "2026-11-01").replace("SOURCE", "my bill"), "utf-8")
-    assert hour_price("cpu", str(own))[0].value == 0.05
+    assert hour_price("mps", str(own))[0].value == 0.05
 
 
 def spoil(run: Run, *systems: str) -> None:

@@ -190,6 +190,13 @@ def test_a_significant_difference_below_the_planning_limit_is_not_forbidden(make
     assert note.endswith("with * it counts.")
 
 
+def test_answers_that_were_learned_without_their_end_are_counted(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    report = read_json(run.path / "llama" / "training.json")
+    write_json(run.path / "llama" / "training.json", {**report, "examples": {**report["examples"], "distinct": 600, "cut": 3}})
+    assert build(load_run(run)).tables["training"].notes[1].startswith("llama learned 3 of its 600 answers without their end")
+
+
 def test_rows_of_like_titles_are_said_to_count_together(make_run: Callable[..., Run]) -> None:
     run = make_run()
     assert not any("drawn as" in note for note in build(load_run(run)).tables["precision"].notes)
@@ -222,7 +229,7 @@ def test_the_choice_is_the_cheapest_of_those_that_are_as_good(material: Material
 def test_without_an_hour_price_money_charged_is_counted_and_said(make_run: Callable[..., Run]) -> None:
     run = make_run()
     report = read_json(run.path / "llama" / "training.json")
-    write_json(run.path / "llama" / "training.json", {**report, "device": {"name": "abacus", "kind": "cpu"}})
+    write_json(run.path / "llama" / "training.json", {**report, "device": {"name": "abacus", "kind": "mps"}})
     choice = build(load_run(run)).verdict.choices[1]
     assert (choice.system, choice.usd) == ("llama.tuned", 0)
     assert "has no price here" in choice.why

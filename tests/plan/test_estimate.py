@@ -16,6 +16,7 @@ from ftlib.errors import DataError, ProfileError
 from ftlib.formatting.tokens import example_tokens, prompt_tokens, rows_tokens
 from ftlib.plan import estimate, estimate_run, estimate_text
 from ftlib.plan.contestants import dates
+from ftlib.plan.renting import rented
 from ftlib.plan.tokenizers import tokenizer_at_hand
 from ftlib.plan.training import padding
 from ftlib.profile import load_profile
@@ -335,7 +336,8 @@ def test_a_rented_gpu_is_priced_by_the_hours_that_are_known(tmp_path: Path) -> N
     assert "colab free" in estimate_text(t4)
     assert t4["rented_cost_usd"] > 0
     here = estimate(tmp_path / "train.jsonl", model="tiny-llama")
-    assert "rented_cost_usd" not in here
+    assert "; rented " in estimate_text(here), "a machine without a GPU has a price of an hour too"
+    assert "rented_cost_usd" not in rented("abacus", {"seconds": 60, "seconds_low": 50, "seconds_high": 70})
 
 
 def test_a_model_that_a_service_tunes_no_more_is_said_to_be_so(tmp_path: Path) -> None:
