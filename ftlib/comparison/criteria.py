@@ -152,7 +152,7 @@ def training(material: Material) -> Table:
     ]
     rows = [_training_row(material, name, report) for name, report in material.trainings.items()]
     notes = [
-        f"{name} learned {cut:,} of its {report['examples']['distinct']:,} answers without their end: their rows are longer than max_length and were cut."
+        f"{name} learned {cut:,} of its {report['examples']['distinct']:,} answers without their end, for rows above max_length were cut."
         for name, report in material.trainings.items()
         if (cut := (report.get("examples") or {}).get("cut"))
     ]
