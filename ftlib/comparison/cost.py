@@ -197,5 +197,7 @@ def break_even_price(local: SystemCost, hosted: SystemCost, answers: float) -> F
     total = hosted.total(answers)
     if total is None or local.train_hours.value is None or local.seconds.value is None:
         return Figure(None, "USD/h", na="a cost or a time is not known")
+    if total == 0:
+        return Figure(None, "USD/h", na="the billed one costs nothing")
     hours = local.train_hours.value + local.seconds.value * answers / 3600
     return Figure(total / hours, "USD/h", digits=3) if hours > 0 else Figure(None, "USD/h", na="no time was measured")
