@@ -28,7 +28,7 @@ def test_packed_it_sees_the_same_tokens_without_padding_in_fewer_steps(tmp_path:
     padded, packed = trained(tmp_path / "padded", batch=8), trained(tmp_path / "packed", batch=8, packing=True)
     assert padded["tokens"]["padding"] > 0.1 * padded["tokens"]["seen"]
     assert packed["tokens"] == {**padded["tokens"], "padding": 0}
-    assert packed["examples"] == padded["examples"] == {"seen": ROWS, "distinct": ROWS}
+    assert packed["examples"] == padded["examples"] == {"seen": ROWS, "distinct": ROWS, "cut": 0}
     assert packed["epochs"] == 1
     assert (packed["steps"], padded["steps"]) == (2, 5)
     assert (packed["settings"]["batch"], packed["settings"]["accumulate"]) == (1, 8)

@@ -12,7 +12,7 @@ import pytest
 from ftlib.errors import MissingExtra, Refused, TrainingFailed
 from ftlib.training.local import hub, load, memory, tuning
 from ftlib.training.local.precision import Device, choose_precision
-from ftlib.training.local.rows import tokenise
+from ftlib.training.local.rows import Tokens, tokenise
 from ftlib.training.local.sft import best_step, planned_steps
 from ftlib.training.local.tally import Tally
 from ftlib.training.local.tuning import tune
@@ -31,7 +31,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_report_counts_what_was_really_seen(report: dict[str, Any]) -> None:
     template = load.load(micro.model(), micro.settings()).template
     rows = tokenise(micro.examples(20), template, max_length=256, truncate=False, where="train")
-    assert report["examples"] == {"seen": 40, "distinct": 20}
+    assert report["examples"] == {"seen": 40, "distinct": 20, "cut": 0}
     assert report["steps"] == 10
     assert report["epochs"] == 2
     assert report["tokens"]["seen"] == 2 * sum(len(row.input_ids) for row in rows)
@@ -348,7 +348,7 @@ def test_parameters_in_four_bits_count_two_a_byte(tmp_path: Path) -> None:
     tally = Tally(rows=1, seconds={**Tally().seconds, "train": 1.0})
     counted = []
     for _ in range(2):
-        counted.append(build(loaded, trainer, settings, tally, [None], tmp_path, energy_reason="none")["parameters"])  # type: ignore[list-item]
+        counted.append(build(loaded, trainer, settings, tally, [Tokens([1], [1])], tmp_path, energy_reason="none")["parameters"])
         layer = loaded.model.base_model.model.model.layers[0].mlp.up_proj.base_layer
         layer.weight = Params4bit(torch.zeros(layer.weight.numel() // 2, 1, dtype=torch.uint8), requires_grad=False)
     assert counted[0] == counted[1]
