@@ -73,9 +73,9 @@ def test_a_row_does_not_change_with_the_day() -> None:
 
 
 def test_rows_longer_than_the_model_takes_are_no_warning_of_the_tokenizer(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    template, _ = family("phi")  # transformers sets its logger up when it is imported, and loading a model sets it to errors alone
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
-    template, _ = family("phi")
-    caplog.set_level(logging.WARNING, logger="transformers")  # it is set to errors alone where a model was loaded before
+    caplog.set_level(logging.WARNING, logger="transformers")
     template.tokenizer.model_max_length = 4
     assert len(template.rows([[user_turn("Describe it.", "Red mug")]], ["A red mug."])[0][0]) > 4
     assert caplog.records == []
