@@ -31,7 +31,7 @@ HELPS = "fine-tuning helps"
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of one contestant: ``fine-tuning helps``, ``do not fine-tune``, ``too few items to tell``,
+    """What is said of one contestant: ``fine-tuning helps`` (``, but not enough to be used``), ``do not fine-tune``, ``too few items to tell``,
     ``too little training to tell``, ``refused``, ``failed``, ``not scored``, ``not tested`` or ``not trained here``.
     """
 
