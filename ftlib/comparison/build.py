@@ -20,6 +20,8 @@ from ftlib.comparison.table import Cell, Column, Figure, Table, told_once
 from ftlib.comparison.tiny import warning
 from ftlib.comparison.verdict import Verdict, verdict
 
+MANY_CUT = 0.1  # share of a model's answers that come to their limit above which it is said what the limit is
+
 
 @dataclass
 class Comparison:
@@ -123,6 +125,15 @@ def flags(material: Material) -> Table:
             why = str(reasons.get(f"flags.{name}") or reasons.get("flags") or data.get("reason") or "not measured")
             row[name] = rate((data.get("flags") or {}).get(name), why)
         rows.append(row)
+    about = "Share of test answers with each defect, with Wilson's 95 % interval."
+    return Table("degenerate", "Degenerate answers", about, columns, rows, _flag_notes(material, names))
+
+
+def _flag_notes(material: Material, names: list[str]) -> list[str]:
+    """What the defects are, where they are no finding, what tuning changed."""
+    from ftlib.evaluation.flags import KINDS
+    from ftlib.evaluation.trivial import BY_CONSTRUCTION
+
     notes = [
         f"{row['flag'].replace('_', ' ')}: {row['only_a']} items of {row['a']} alone, {row['only_b']} of {row['b']} alone, p {holm_p(row):.2g}."
         for row in material.summary.get("mcnemar") or []
@@ -133,13 +144,16 @@ def flags(material: Material) -> Table:
             0, "Base and tuned of one contestant differ in these (exact McNemar, after Holm; all tests stand in the workbook's Degenerate sheet):"
         )
     if any(material.state(system) == "trivial" for system in material.systems):
-        from ftlib.evaluation.trivial import BY_CONSTRUCTION
-
         notes.insert(0, BY_CONSTRUCTION)
+    for system, data in material.systems.items():
+        cut = (data.get("flags") or {}).get("cut") or {}
+        if cut.get("rate", 0.0) >= MANY_CUT and material.state(system) != "trivial":
+            limit = "their limit (max_new_tokens of the task, or decoding.max_new_tokens of the contestant), and stop in mid-sentence"
+            notes.insert(0, f"{cut['count']} of {cut['n']} answers of {system} come to {limit}.")
     seen = [name for name in names if any((data.get("flags") or {}).get(name, {}).get("count") for data in material.systems.values())]
     if meanings := [f"{name.replace('_', ' ')}: {KINDS[name]}" for name in seen if name in KINDS]:
         notes.insert(0, f"What those found are. {'. '.join(meanings)}.")
-    return Table("degenerate", "Degenerate answers", "Share of test answers with each defect, with Wilson's 95 % interval.", columns, rows, notes)
+    return notes
 
 
 def mcnemar(material: Material) -> Table:

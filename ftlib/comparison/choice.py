@@ -11,6 +11,7 @@ from ftlib.comparison.load import Material, label
 from ftlib.comparison.pairs import better_is_higher, difference, pair, ranked, score, significant, tied
 from ftlib.comparison.table import Figure, listed, number
 
+CENTS = 2  # decimals of a dollar in which two costs are told apart
 NONE = "no model"
 NOTHING = "No model was scored, so there is nothing to choose."
 UNFIT = f"More than {100 * DEGENERATE:.0f} % of the answers of every model are degenerate, so none is chosen."
@@ -86,13 +87,14 @@ def left_out(material: Material, good: Sequence[str]) -> list[str]:
 def cheapest(
     names: Sequence[str], found: Mapping[str, SystemCost], volume: float, *, gpu: float = 1, hosted: float = 1, paid: bool = False
 ) -> tuple[str | None, float | None]:
-    """The cheapest of some systems at a volume, and what it costs; the earlier one where two cost the same; None where no cost is known.
+    """The cheapest of some systems at a volume, and what it costs; the earlier one where two cost the same to the cent; None where none is known.
 
     ``paid`` counts money charged alone; ``gpu`` and ``hosted`` multiply the prices.
     """
     totals = {name: found[name].paid(volume, hosted=hosted) if paid else found[name].total(volume, gpu=gpu, hosted=hosted) for name in names}
-    priced = [(round(total, 6), i, name) for i, (name, total) in enumerate(totals.items()) if total is not None]
-    return (min(priced)[2], min(priced)[0]) if priced else (None, None)
+    priced = [(round(total, CENTS), i, name) for i, (name, total) in enumerate(totals.items()) if total is not None]
+    _, _, name = min(priced, default=(0.0, 0, None))
+    return name, totals[name] if name else None
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,15 @@ def _least(found: Mapping[str, SystemCost], made: Pick, volume: int) -> str:
         return ", and is taken because no cost is known"
     if len(known) == 1:
         return f", and only of {known[0]} the cost is known"
-    totals = {round(found[name].paid(volume) if made.charged else found[name].total(volume), 6) for name in known}  # type: ignore[arg-type]
+    totals = {round(found[name].paid(volume) if made.charged else found[name].total(volume), CENTS) for name in known}  # type: ignore[arg-type]
     if len(totals) > 1:
-        return f", and {made.model} costs the least" + (" of those whose cost is known" if made.unknown else "")
+        least, *_, most = sorted(totals)
+        return (
+            f", and {made.model} costs the least" + (" of those whose cost is known" if made.unknown else "") + f" ({least:,.2f} to {most:,.2f} USD)"
+        )
     if made.unknown:
         return f", and {listed(known)} cost the same, of which {made.model} has the best figure"
-    return ", and all of them cost the same, so the one with the best figure is taken"
+    return ", and all of them cost the same to the cent, so the one with the best figure is taken"
 
 
 def _ahead(material: Material, name: str, left: Sequence[str]) -> str:

@@ -152,7 +152,7 @@ def system_cost(material: Material, system: str) -> SystemCost:
     hosted = profile.get("trainer") == "hosted"
     tuned = material.state(system) == "tuned"
     fee, fee_source = NO_FEE, ""
-    seconds = known(material.answers[system].seconds, str(data.get("reason") or "no answer carries its seconds"), unit="s", how="measured", digits=2)
+    seconds = known(material.answers[system].seconds, str(data.get("reason") or "no answer carries its seconds"), unit="s", how="measured", digits=3)
     if not tuned or training.get("status") == "nothing_to_train":
         hours, money = Figure(0.0, "h", digits=2), Figure(0.0, "USD", digits=2)
     else:

@@ -250,8 +250,8 @@ def cost(material: Material, found: Mapping[str, SystemCost]) -> Table:
                 "paid": one.paid_per_1000,
                 "shadow": Figure(None, "USD", na=one.paid_per_1000.na or "billed, see paid") if one.hosted else one.shadow_per_1000,
                 "seconds": one.seconds,
-                "p50": stored(data, "latency.p50", digits=2),
-                "p95": stored(data, "latency.p95", digits=2),
+                "p50": stored(data, "latency.p50", digits=3),
+                "p95": stored(data, "latency.p95", digits=3),
                 **{f"at.{n}": known(one.total(n), one.fixed.na or one.per_1000.na, unit="USD", digits=2) for n in VOLUMES},
                 "machines": known(None if hours is None else hours / HOURS, "an API" if one.hosted else one.seconds.na, digits=2),
             }

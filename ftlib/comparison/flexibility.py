@@ -106,4 +106,5 @@ def flexibility(material: Material) -> Table:
             rows.append(row)
     failed = failed_items(material.summary.get("flexibility") or {}, material.summary["settings"].get("failed_score", 0))
     about = "What a model can still do besides the task it was tuned for; before and after."
-    return Table("flexibility", "Flexibility", about, columns, rows, [failed] if failed else [])
+    meanings = f"What these are. {'. '.join(f'{spec.title}: {spec.about}' for spec in PROBES.values())}."
+    return Table("flexibility", "Flexibility", about, columns, rows, [meanings, failed] if failed else [meanings])

@@ -42,7 +42,7 @@ def rows(comparison: Comparison) -> Iterator[list[Any]]:
             row.append(
                 [
                     None if item is None or item.answer is None else clean(item.answer),
-                    None if value is None else round(value, 2),
+                    None if value is None else round(value, 4),
                     ", ".join(item.flags) if item else "",
                 ]
             )

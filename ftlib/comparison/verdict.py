@@ -65,6 +65,9 @@ def verdict(material: Material, choices: list[Choice]) -> Verdict:
     headline, best = _headline(material, findings), ranked(material)[:1]
     unfit = mostly_degenerate(material, best[0], f"the answers of {best[0]}") if best else ""
     headline += f" But {unfit}." if unfit and unfit not in headline else ""
+    if material.stopped and material.scored:
+        absent = [f"{name} ({told['status']})" for name, told in material.stopped.items()]
+        headline += f" Not tested: {listed(absent)}."
     return Verdict(headline, findings, [*_seeds(material), *_between(material)], choices)
 
 
@@ -198,7 +201,7 @@ def _headline(material: Material, findings: list[Finding]) -> str:
     if against:
         best = order[0]
         owner = best.removesuffix(".tuned")
-        whom = f" {listed(against)}" if little else ""
+        whom = f" {listed(against)} ({listed(little)}: too little training to tell)" if little else ""
         if material.state(best) == "tuned" and owner not in [*against, *little]:
             return f"Do not fine-tune {listed(against)}; {best}, which was not trained here, has the best figure."
         if material.state(best) == "tuned":
@@ -257,5 +260,6 @@ def _otherwise(material: Material, a: str, b: str) -> str:
         gap = difference(material, a, b, metric)
         whole = "part_of" not in entry and entry.get("higher_is_better") is not None
         if whole and gap.mark and ((gap.value or 0.0) > 0) == better_is_higher(material, metric):
-            better.append(f"{gap.text().replace('*', '')} {gap.unit} of {metric}".replace("  ", " "))
+            unit = gap.unit.replace("percent", "percentage points")
+            better.append(f"{gap.text().replace('*', '')} {unit} of {metric}".replace("  ", " "))
     return f", and better by {listed(better)}; this verdict goes by {material.primary} alone" if better else ""

@@ -187,7 +187,7 @@ def funnel_text(funnel: dict[str, Any]) -> str:
 
 def _one_line(row: dict[str, str]) -> str:
     """An example as its title, or its id where it has none, short and harmless on a terminal; what is missing, or what it is like."""
-    text = printable(" ".join(row["title"].split())) or f"(no title) {printable(' '.join(row['id'].split()))}"
+    text = printable(" ".join(row["title"].split())) or f"(no title) id {printable(' '.join(row['id'].split()))}"
     notes = [" (no content)"] * (not row["content"].strip()) + [f" (like row {printable(row.get('like', ''))[:PRINTED]})"] * ("like" in row)
     return (text if len(text) <= PRINTED else text[: PRINTED - 1] + "…") + "".join(notes)
 

@@ -154,5 +154,6 @@ def _local_time(reports: Sequence[Json]) -> Json:
     times = [report[key] for report in local for key in ("seconds", "answers_seconds") if key in report]
     if not times or None in times:
         return {"local_seconds": None}
+    machines = list(dict.fromkeys(report["gpu"] for report in local if "gpu" in report))
     ends = {end: sum(report.get(f"{key}{end}", 0) for report in local for key in ("seconds", "answers_seconds")) for end in ("", "_low", "_high")}
-    return {f"local_seconds{end}": seconds for end, seconds in ends.items()}
+    return {**{f"local_seconds{end}": seconds for end, seconds in ends.items()}, "local_machines": machines}

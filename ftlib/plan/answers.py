@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def asked(run: Run, contestant: Contestant, *, encoding: str = ENCODING) -> dict[str, dict[str, int]]:
-    """Tokens by set of questions: {set: {items, tokens_in, tokens_out, tokens_out_low, tokens_out_high}} for one system.
+    """Tokens by set of questions: {set: {items, above_limit, tokens_in, tokens_out, tokens_out_low, tokens_out_high}} for one system.
 
     An answer is expected to be as long as the reference, and at most what the task allows.
     """
@@ -54,8 +54,10 @@ def _lengths(questions: Sequence[Question], encoding: str) -> tuple[list[int], l
 
 def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
     expected, most = _lengths(questions, encoding)
+    references = text_tokens([question.item.reference for question in questions], encoding)
     return {
         "items": len(questions),
+        "above_limit": sum(length > limit for length, limit in zip(references, most, strict=True)),
         "tokens_in": sum(prompt_tokens((question.prompt for question in questions), encoding)),
         "tokens_out": sum(expected),
         "tokens_out_low": round(sum(expected) * HALF),
@@ -85,11 +87,23 @@ def local_answers(run: Run, contestant: Contestant, model: Model, gpu: str, with
     seconds = hw.answer_seconds(count, shape.layers, read, (low, usual, most), device)
     least, middle, longest = (1000 * each for each in hw.LAYER_STEP)
     reasoning = (
-        f"{usual:,} passes of up to {batch} answers ({low:,} to {most:,}: half as long as expected, or all to their limit) x {shape.layers} layers"
-        f" x {middle:g} ms ({least:g} to {longest:g}, by published speeds), and {read:,} tokens read; loading apart"
+        f"{usual:,} tokens one after another, {batch} answers at once ({low:,} if they are half as long as the expected texts, {most:,} if all"
+        f" run to their limit) x {shape.layers} layers x {middle:g} ms ({least:g} to {longest:g}, by published speeds); {read:,} tokens to"
+        " read; loading apart"
     )
     around = {f"answers_seconds{end}": round(value) for end, value in zip(("_low", "", "_high"), seconds, strict=True)}
     return {**around, "answers_reasoning": reasoning, "na": {}}
+
+
+def above_limit(sets: dict[str, dict[str, int]]) -> list[str]:
+    """A warning where expected texts of the test set are longer than an answer may be."""
+    test = sets["test"]
+    if not test["above_limit"]:
+        return []
+    return [
+        f"{test['above_limit']} of {test['items']} expected texts are longer than an answer may be, so even a perfect one would be cut: raise "
+        "max_new_tokens of the task, or decoding.max_new_tokens of the contestant"
+    ]
 
 
 def _passes(lengths: Sequence[int], batch: int) -> int:

@@ -11,7 +11,7 @@ from ftlib.catalogue.prices import UnknownPrice
 from ftlib.configuration import builtin_names
 from ftlib.errors import ProfileError
 from ftlib.formatting.tokens import ENCODING
-from ftlib.plan.answers import asked, borrowed, hosted_answers, local_answers
+from ftlib.plan.answers import above_limit, asked, borrowed, hosted_answers, local_answers
 from ftlib.plan.money import NOTHING, Amount, Prices, unknown
 from ftlib.plan.training import hosted_cost, hosted_training, local_training, read_rows
 from ftlib.profile import Contestant
@@ -44,12 +44,10 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
             report = local_training(rows, model, settings, gpu, revision=contestant.revision)
         others = borrowed(run, contestant, bases)
         timed = local_answers(run, contestant, model, gpu, others)
-        na = {**report["na"], **timed.pop("na")}
-        return (
-            {**head, **report, "answers": asked(run, contestant), "base_answers_of": others, "answers_cost_usd": 0.0, **timed, "na": na},
-            NOTHING,
-            NOTHING,
-        )
+        sets, na = asked(run, contestant), {**report["na"], **timed.pop("na")}
+        warnings = [*report.get("warnings", []), *above_limit(sets)]
+        said = {"answers": sets, "base_answers_of": others, "answers_cost_usd": 0.0, **timed, "na": na, "warnings": warnings}
+        return {**head, **report, **said}, NOTHING, NOTHING
     return _hosted(run, contestant, model, rows, head, prices, borrowed(run, contestant, bases))
 
 
@@ -78,7 +76,7 @@ def _hosted(
     report["na"] |= {f"answers_cost_usd.{state}": why for state, why in answers["na"].items()}
     cost = unknown("answers_cost_usd") if answers["na"] else answers["amount"].data("answers_cost_usd")
     report |= {"answers": sets, "base_answers_of": others, **cost, "usd_per_1000_answers": answers["usd_per_1000_answers"]}
-    return {**head, **report, "warnings": dates(model, provider.name, tuning=bool(rows))}, training, answers["amount"]
+    return {**head, **report, "warnings": [*dates(model, provider.name, tuning=bool(rows)), *above_limit(sets)]}, training, answers["amount"]
 
 
 def not_tuned(model: Model, provider: str) -> str | None:

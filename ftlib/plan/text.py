@@ -48,7 +48,9 @@ def _profile(found: Json) -> list[str]:
     )
     if found["local_seconds"] is not None:
         low, high = (_time(found[f"local_seconds_{end}"]) for end in ("low", "high"))
-        lines.append(f"  local training and answers: {_time(found['local_seconds'])} ({low} to {high}); loading, compiling and what is hosted apart")
+        where = f" on {' and '.join(found['local_machines'])}" if found["local_machines"] else ""
+        took = f"{_time(found['local_seconds'])} ({low} to {high})"
+        lines.append(f"  local training and answers{where}: {took}; loading, compiling and what is hosted apart")
     fits = {True: "within", False: "NOT within", None: "not known to be within"}[found["within_budget"]]
     lines.append(f"  {fits} the budget of {found['budget_usd']:g} dollars")
     lines += [f"  {key}: {why}" for key, why in found["na"].items()]

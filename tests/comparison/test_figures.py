@@ -343,10 +343,10 @@ def test_a_reason_with_its_status_before_it_stands_once_too(make_run: Callable[.
 
 
 def test_items_that_failed_in_a_probe_are_counted_under_its_table(material: Material, make_run: Callable[..., Run]) -> None:
-    assert flexibility(material).notes == []
+    assert len(flexibility(material).notes) == 1, "what the probes are"
     run = make_run(n=20)
     summary = read_json(run.path / "scores" / "summary.json")
     summary["flexibility"]["llama.tuned"]["wording"]["failed"] = 2
     summary["flexibility"]["llama.tuned"]["transfer"]["reverse"]["failed"] = 1
     write_json(run.path / "scores" / "summary.json", summary)
-    assert flexibility(load_run(run)).notes == ["Failed items, scored as not passed or 0: llama.tuned wording 2, llama.tuned reverse 1."]
+    assert flexibility(load_run(run)).notes[1:] == ["Failed items, scored as not passed or 0: llama.tuned wording 2, llama.tuned reverse 1."]

@@ -20,6 +20,7 @@ from tests.comparison.test_figures import edit_pair
 
 TRIVIAL_ONLY = {"echo": 0.3, "constant": 0.5, "nearest": 0.6}
 NEAREST, CONSTANT = "the description of the nearest training title", "one constant answer"
+GONE = "Not tested: gone (refused)."  # the contestant that every synthetic run has refused
 
 
 def finding(run: Run, name: str = "llama") -> Finding:
@@ -38,7 +39,7 @@ def test_the_best_is_named_only_where_a_paired_test_tells_it_from_every_other(ma
     run = make_run(level=TRIVIAL_ONLY)
     edit_pair(run, "nearest", "constant", difference=9.0, low=8.0, high=10.0, p=0.0002)
     edit_pair(run, "nearest", "echo", difference=9.0, low=8.0, high=10.0, p=0.0002)
-    assert headline(run) == f"Nothing was tuned and tested; a yardstick that needs no model leads, {NEAREST}."
+    assert headline(run) == f"Nothing was tuned and tested; a yardstick that needs no model leads, {NEAREST}. {GONE}"
     edit_pair(run, "nearest", "constant", difference=1.0, low=-4.0, high=6.0, p=0.6)
     assert headline(run) == f"Nothing was tuned and tested; these 60 rows cannot tell {NEAREST} and {CONSTANT} apart."
     path = run.path / "scores" / "summary.json"
@@ -49,9 +50,9 @@ def test_the_best_is_named_only_where_a_paired_test_tells_it_from_every_other(ma
 def test_two_that_helped_alike_have_no_best(make_run: Callable[..., Run]) -> None:
     run = make_run()
     edit_pair(run, "gpt.tuned", "llama.tuned", difference=0.2, low=-1.0, high=1.4, p=0.7)
-    assert headline(run) == "Fine-tuning is worth it for llama and gpt; these 60 rows cannot tell gpt.tuned and llama.tuned apart."
+    assert headline(run) == "Fine-tuning is worth it for llama and gpt; these 60 rows cannot tell gpt.tuned and llama.tuned apart. " + GONE
     edit_pair(run, "gpt.tuned", "llama.tuned", difference=2.0, low=1.0, high=3.0, p=0.0002)
-    assert headline(run).endswith("the best of them is gpt.tuned.")
+    assert headline(run).endswith("the best of them is gpt.tuned. " + GONE)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_after_a_few_steps_nothing_is_said_against_tuning(no_gain: Run) -> None:
     edit_training(no_gain, steps=5)
     assert finding(no_gain).decision == "too little training to tell"
     assert finding(no_gain).sentence.startswith("It was trained for 5 optimiser steps (fewer than 30).")
-    assert headline(no_gain).startswith("Do not fine-tune gpt: ")
+    assert headline(no_gain).startswith("Do not fine-tune gpt (llama: too little training to tell): ")
 
 
 def test_answers_that_are_the_bases_are_counted(no_gain: Run) -> None:
@@ -118,7 +119,7 @@ def test_a_contestant_that_is_mostly_degenerate_is_said_to_be_and_not_called_wor
     assert "degenerate" not in finding(run).sentence
     spoil(run, "llama.tuned")
     assert finding(run).sentence.endswith(" Tuned, 100 % of its answers are degenerate (looping, cut), whatever its rougeL says.")
-    assert headline(run) == "Fine-tuning is worth it for gpt. But 100 % of the answers of llama.tuned are degenerate (looping, cut)."
+    assert headline(run) == "Fine-tuning is worth it for gpt. But 100 % of the answers of llama.tuned are degenerate (looping, cut). " + GONE
     spoil(run, "llama.tuned", "gpt.tuned")
     assert headline(run).startswith(
         "Fine-tuning improves rougeL of llama and gpt, but 100 % of the answers of llama.tuned are degenerate (looping, cut); "

@@ -209,7 +209,7 @@ def test_every_row_read_is_kept_or_stands_in_the_funnel_and_the_log(tmp_path: Pa
     examples = funnel["steps"][-1]["dropped"]
     assert len(examples) == 3
     assert all(any(line[6:40] == row["title"][:34] for line in lines) for row in examples)
-    assert "      (no title) bare" in lines
+    assert "      (no title) id bare" in lines
     (long,) = (line for line in lines if line.startswith("      another"))
     assert long.startswith("      another \u241b[31m title xxx")
     assert long.endswith("xxx… (like row 0000000001)")

@@ -42,7 +42,7 @@ def test_answers_are_timed_and_a_base_that_is_asked_already_takes_no_time(tmp_pa
     assert first["answers_seconds_low"] < first["answers_seconds"] < first["answers_seconds_high"]
     assert found["local_seconds_high"] == sum(part[key] for part in (first, second) for key in ("seconds_high", "answers_seconds_high"))
     assert "x 28 layers x 2.1 ms (1 to 3, by published speeds)" in estimate_text(found)
-    assert "local training and answers: " in estimate_text(found)
+    assert "local training and answers on t4: " in estimate_text(found)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,13 @@ def test_what_cannot_be_timed_says_why(tmp_path: Path, fields: dict[str, str], w
     assert why in found["contestants"][0]["na"]["answers_seconds"]
     assert found["local_seconds"] is None
     assert f"time of answering: n/a, {why}" in estimate_text(found)
+
+
+def test_expected_texts_that_are_longer_than_an_answer_may_be_are_warned_of(tmp_path: Path) -> None:
+    task = tmp_path / "short.yaml"
+    task.write_text("name: short\ninstruction: Describe it.\ninput: '{title}'\noutput: '{content}'\nmax_new_tokens: 20\n")
+    path = profile(tmp_path, LLAMA)
+    assert not any("longer than an answer may be" in line for line in estimate(path)["warnings"])
+    (warning,) = [line for line in estimate(path, overrides=[f"task={task}"])["warnings"] if "longer than an answer may be" in line]
+    assert warning.startswith("a: ")
+    assert "of 20 expected texts" in warning

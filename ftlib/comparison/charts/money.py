@@ -104,7 +104,7 @@ def cumulative(material: Material, costs: dict[str, SystemCost]) -> Drawing | No
         ax.annotate(f"{x:,.0f} answers\n{y:,.2f} USD", (x, y), xytext=(-10, 12), textcoords="offset points", ha="right", fontsize=9)
     _log_axes(ax, order, costs)
     text = ("Costs cross: " + "; ".join(f"{label} at {x:,.0f} answers" for x, _, label in crossings)) if crossings else _cheapest(order, costs)
-    ax.legend(loc="lower right")
+    made.legend(loc="outside lower center", ncols=3, fontsize=9)
     title(made, text)
     return Drawing(
         made,

@@ -106,7 +106,7 @@ class Ledger:
                 spent = self._total / NANO
             if not others or time.monotonic() > until:
                 raise BudgetExceeded(
-                    f"The budget of {self.cap_usd:.4f} dollars is reached: {spent:.4f} are spent or set aside and {what} may cost {usd:.4f}; "
+                    f"The budget of {self.cap_usd:.4f} dollars is not enough: {spent:.4f} are spent or set aside and {what} may cost {usd:.4f}; "
                     "everything paid for is kept. Raise budget_usd and run again to go on."
                 )
             time.sleep(WAIT_S)

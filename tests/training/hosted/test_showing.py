@@ -110,7 +110,7 @@ def asked(trainer: HostedTrainer, rows: int = 5) -> HostedTrainer:
     return trainer
 
 
-@pytest.mark.parametrize(("fault", "words"), [("403@chat*all", "HTTP 403"), ("", "must be deployed"), ("", "budget of 0.0300 dollars is reached")])
+@pytest.mark.parametrize(("fault", "words"), [("403@chat*all", "HTTP 403"), ("", "must be deployed"), ("", "budget of 0.0300 dollars is not enough")])
 def test_what_stops_the_first_answers_leaves_the_training_done(
     make_trainer: MakeTrainer, sandbox: Sandbox, paid: dict[str, Any], capsys: pytest.CaptureFixture[str], fault: str, words: str
 ) -> None:
