@@ -41,7 +41,7 @@ def test_the_best_is_named_only_where_a_paired_test_tells_it_from_every_other(ma
     edit_pair(run, "nearest", "echo", difference=9.0, low=8.0, high=10.0, p=0.0002)
     assert headline(run) == f"Nothing was tuned and tested; a yardstick that needs no model leads, {NEAREST}. {GONE}"
     edit_pair(run, "nearest", "constant", difference=1.0, low=-4.0, high=6.0, p=0.6)
-    assert headline(run) == f"Nothing was tuned and tested; these 60 rows cannot tell {NEAREST} and {CONSTANT} apart."
+    assert headline(run) == f"Nothing was tuned and tested; these 60 rows cannot tell {NEAREST} and {CONSTANT} apart. {GONE}"
     path = run.path / "scores" / "summary.json"
     write_json(path, {**read_json(path), "pairs": []})
     assert f"{NEAREST} has the highest figure; it was not tested against {CONSTANT} and the echo" in headline(run)
