@@ -44,7 +44,7 @@ def test_two_processes_train_one_contestant_together(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads((out / "micro" / "training.json").read_text())
     assert report["status"] == "done"
-    assert report["examples"] == {"seen": 24, "distinct": 24}
+    assert report["examples"] == {"seen": 24, "distinct": 24, "cut": 0}
     assert report["steps"] == 3  # 24 rows, two processes of 4
     assert report["adapter_sha256"] == sha256_file(out / "micro" / "adapter" / "adapter_model.safetensors")
     assert not (out / "micro" / "checkpoints").exists()
