@@ -93,7 +93,7 @@ def test_unsloth_loads_wraps_trains_and_answers(tmp_path: Path) -> None:
     report = found["report"]
     assert report["device"]["loader"] == "unsloth"
     assert report["steps"] == 12
-    assert report["examples"] == {"seen": 48, "distinct": 24}
+    assert report["examples"] == {"seen": 48, "distinct": 24, "cut": 0}
     assert report["tokens"]["supervised"] < report["tokens"]["seen"]
     assert report["loss"][-1]["train"] < report["loss"][0]["train"]
     assert found["nats"][1] < found["nats"][0]
