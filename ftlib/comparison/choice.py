@@ -221,9 +221,13 @@ def _ahead(material: Material, name: str, left: Sequence[str]) -> str:
 def _absent(material: Material) -> str:
     """Which contestants and systems have no figure, and why in a word."""
     owners = {name.removesuffix(".base").removesuffix(".tuned") for name in (*material.scored, *material.stopped)}
-    why = {name: str(told["status"]) for name, told in material.stopped.items()}
-    why |= {name: "not scored" for name in material.contestants if name not in owners}
-    return f" Without a figure: {listed([f'{name} ({word})' for name, word in why.items()])}." if why else ""
+    names = [*not_tested(material), *(f"{name} (not scored)" for name in material.contestants if name not in owners)]
+    return f" Without a figure: {listed(names)}." if names else ""
+
+
+def not_tested(material: Material) -> list[str]:
+    """What was refused or failed, each with that word: ``gpt (refused)``."""
+    return [f"{name} ({told['status']})" for name, told in material.stopped.items()]
 
 
 def _no_model(material: Material, name: str, besides: str | None) -> str:

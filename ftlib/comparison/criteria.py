@@ -30,7 +30,7 @@ def degenerate(material: Material, system: str) -> Figure:
         return Figure(None, "%", na=str(material.systems[system].get("reason") or "no scored items"))
     from ftlib.evaluation.statistics import wilson
 
-    count = sum(bool(item.flags) for item in items.values())
+    count = material.flagged[system]
     low, high = wilson(count, len(items))
     return Figure(100 * count / len(items), "%", low=100 * low, high=100 * high)
 

@@ -53,13 +53,12 @@ def mostly_degenerate(material: Material, system: str, whose: str = "its answers
 
     A second defect is named where it is at least half as frequent. Trivial systems are degenerate by construction, so nothing is said of them.
     """
-    items = material.items.get(system, {})
-    bad = [item.flags for item in items.values() if item.flags]
-    if material.state(system) == "trivial" or len(bad) <= DEGENERATE * len(items):
+    items, bad = material.items.get(system, {}), material.flagged.get(system, 0)
+    if material.state(system) == "trivial" or bad <= DEGENERATE * len(items):
         return ""
-    counts = Counter(flag for flags in bad for flag in flags).most_common(2)
+    counts = Counter(flag for item in items.values() for flag in item.flags).most_common(2)
     main = [flag.replace("_", " ") for flag, count in counts if 2 * count >= counts[0][1]]
-    share = f"{100 * len(bad) / len(items):.1f}".removesuffix(".0")
+    share = f"{100 * bad / len(items):.1f}".removesuffix(".0")
     return f"{share} % of {whose} are degenerate ({', '.join(main)})"
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -72,6 +73,11 @@ class Material:
     def systems(self) -> dict[str, dict[str, Any]]:
         """Name -> scores, in the order of the summary; those of refused contestants too."""
         return dict(self.summary["systems"])
+
+    @cached_property
+    def flagged(self) -> dict[str, int]:
+        """System -> its test answers with a defect or more."""
+        return {system: sum(bool(item.flags) for item in items.values()) for system, items in self.items.items()}
 
     @property
     def scored(self) -> list[str]:

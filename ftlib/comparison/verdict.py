@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ftlib.comparison.choice import Choice, paragraphs, worse_by
+from ftlib.comparison.choice import Choice, not_tested, paragraphs, worse_by
 from ftlib.comparison.enough import mostly_degenerate, still_falling, too_little
 from ftlib.comparison.load import TRIVIAL, Material, label
 from ftlib.comparison.pairs import better_is_higher, corrected, difference, leading, metric_names, pair, ranked, significant, tied, unit_of
@@ -66,8 +66,7 @@ def verdict(material: Material, choices: list[Choice]) -> Verdict:
     unfit = mostly_degenerate(material, best[0], f"the answers of {best[0]}") if best else ""
     headline += f" But {unfit}." if unfit and unfit not in headline else ""
     if material.stopped and material.scored:
-        absent = [f"{name} ({told['status']})" for name, told in material.stopped.items()]
-        headline += f" Not tested: {listed(absent)}."
+        headline += f" Not tested: {listed(not_tested(material))}."
     return Verdict(headline, findings, [*_seeds(material), *_between(material)], choices)
 
 

@@ -167,9 +167,8 @@ def template(words: Sequence[str], title: Set[str]) -> tuple[str | None, ...]:
     return tuple(found)
 
 
-def filled_templates(items: Sequence[Item], words: Sequence[Sequence[str]], language: str) -> list[bool]:
-    """Which answers (as words) are those to another title but for the titles' words, where the reference is not made so too."""
-    titles = [content_words(item.title or "", language) for item in items]
+def filled_templates(items: Sequence[Item], words: Sequence[Sequence[str]], titles: Sequence[Set[str]]) -> list[bool]:
+    """Which answers (as words) are those to another title but for the titles' content words, where the reference is not made so too."""
     made = [template(answer, title) for answer, title in zip(words, titles, strict=True)]
     asked: dict[tuple[str | None, ...], set[frozenset[str]]] = {}
     for one, title in zip(made, titles, strict=True):
@@ -199,6 +198,7 @@ def find_flags(
     """
     words = {system: [unicode_words("" if a.failed else a.text or "") for a in given] for system, given in answers.items()}
     learned = memorised(words, training, int(LIMITS["memorised_words"])) if training is not None else {}
+    titles = [content_words(item.title or "", language) for item in items]
     flags: dict[str, list[set[str]]] = {}
     openings: dict[str, str] = {}
     for system, given in answers.items():
@@ -206,7 +206,7 @@ def find_flags(
         opening, count = commonest_opening(words[system])
         openings[system] = " ".join(opening)
         common = count >= max(LIMITS["opening_items"], LIMITS["opening_share"] * len(items))
-        filled = filled_templates(items, words[system], language)
+        filled = filled_templates(items, words[system], titles)
         for row, twice in enumerate(repeated_answers(items, words[system])):
             if twice:
                 rows[row].add("same_answer")

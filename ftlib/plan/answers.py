@@ -45,16 +45,16 @@ def borrowed(run: Run, contestant: Contestant, known: dict[str, str]) -> dict[st
     return found
 
 
-def _lengths(questions: Sequence[Question], encoding: str) -> tuple[list[int], list[int]]:
-    """Tokens of each answer: expected, and at most."""
+def _lengths(questions: Sequence[Question], encoding: str) -> tuple[list[int], list[int], list[int]]:
+    """Tokens of each expected text, of the answer that is expected, and of an answer at most."""
     references = text_tokens([question.item.reference for question in questions], encoding)
     most = [question.prompt.max_new_tokens for question in questions]
-    return [min(length, limit) if length else round(limit * HALF) for length, limit in zip(references, most, strict=True)], most
+    expected = [min(length, limit) if length else round(limit * HALF) for length, limit in zip(references, most, strict=True)]
+    return references, expected, most
 
 
 def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
-    expected, most = _lengths(questions, encoding)
-    references = text_tokens([question.item.reference for question in questions], encoding)
+    references, expected, most = _lengths(questions, encoding)
     return {
         "items": len(questions),
         "above_limit": sum(length > limit for length, limit in zip(references, most, strict=True)),
@@ -65,10 +65,11 @@ def _tokens(questions: Sequence[Question], encoding: str) -> dict[str, int]:
     }
 
 
-def local_answers(run: Run, contestant: Contestant, model: Model, gpu: str, without: Collection[str]) -> Json:
+def local_answers(run: Run, contestant: Contestant, model: Model, gpu: str, *, sets: dict[str, dict[str, int]], without: Collection[str]) -> Json:
     """Seconds in which a machine answers everything that a local contestant is asked, with the reasoning; None and why in ``na``.
 
     Args:
+        sets: what ``asked`` says of it.
         without: sets that the base is not asked, because its answers are another contestant's.
     """
     shape = shape_of(model)
@@ -78,10 +79,9 @@ def local_answers(run: Run, contestant: Contestant, model: Model, gpu: str, with
     device, count, batch = hw.find_device("cpu" if model.build else gpu), model.parameters or hw.parameters(shape), contestant.decoding.batch
     read = usual = most = 0  # tokens, passes, passes
     for name, questions in question_sets(run, contestant).items():
-        expected, limits = _lengths(questions, ENCODING)
+        _, expected, limits = _lengths(questions, ENCODING)
         states = len(contestant.systems()) - (name in without)
-        read += states * sum(prompt_tokens((question.prompt for question in questions), ENCODING))
-        read += states * sum(expected) * (name == "test")  # whose likelihood is measured
+        read += states * (sets[name]["tokens_in"] + sets[name]["tokens_out"] * (name == "test"))  # the test set's likelihood is measured
         usual, most = usual + states * _passes(expected, batch), most + states * _passes(limits, batch)
     low = round(usual * HALF)
     seconds = hw.answer_seconds(count, shape.layers, read, (low, usual, most), device)

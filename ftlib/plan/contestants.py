@@ -43,8 +43,9 @@ def estimate_contestant(run: Run, contestant: Contestant, gpu: str, prices: Pric
             settings = settings_for(contestant, model=model, seed=run.profile.seed)
             report = local_training(rows, model, settings, gpu, revision=contestant.revision)
         others = borrowed(run, contestant, bases)
-        timed = local_answers(run, contestant, model, gpu, others)
-        sets, na = asked(run, contestant), {**report["na"], **timed.pop("na")}
+        sets = asked(run, contestant)
+        timed = local_answers(run, contestant, model, gpu, sets=sets, without=others)
+        na = {**report["na"], **timed.pop("na")}
         warnings = [*report.get("warnings", []), *above_limit(sets)]
         said = {"answers": sets, "base_answers_of": others, "answers_cost_usd": 0.0, **timed, "na": na, "warnings": warnings}
         return {**head, **report, **said}, NOTHING, NOTHING

@@ -9,6 +9,7 @@ import pytest
 from ftlib.evaluation.flags import KINDS, LIMITS, echo, filled_templates, find_flags, looping, own_flags, repeated_answers, template
 from ftlib.evaluation.items import Given, Item
 from ftlib.evaluation.memorised import memorised
+from ftlib.evaluation.words import content_words
 
 ITEM = Item("1", "A sturdy lamp of oak with a long cable.", "Oak desk lamp 40 W")
 GOOD = "This desk lamp is made of solid oak and takes a bulb of 40 watts."
@@ -146,13 +147,14 @@ def test_one_text_with_each_title_put_in_is_a_filled_template():
     texts += ["Walnut lamp by Ada have been made here since 1954.", "A tin box that nobody made here since 1954."]
     words = [text.lower().strip(".").split() for text in texts]
     items = [Item(str(i), "A text of its own.", title) for i, title in enumerate(titles)]
+    named = [content_words(title) for title in titles]
     assert template(words[0], {"oak", "chairs", "bruno"}) == (None, "by", None, "have", "been", "made", "here", "since", "1954")
-    assert filled_templates(items, words, "en") == [True, True, True, False]
-    assert filled_templates(items[1:], words[1:], "en") == [False] * 3  # one title asked twice is no other title
+    assert filled_templates(items, words, named) == [True, True, True, False]
+    assert filled_templates(items[1:], words[1:], named[1:]) == [False] * 3  # one title asked twice is no other title
     expected = [Item(str(i), texts[i], title) for i, title in enumerate(titles)]
-    assert filled_templates(expected, words, "en") == [False] * 4  # the catalogue itself is written so
+    assert filled_templates(expected, words, named) == [False] * 4  # the catalogue itself is written so
     few = [["oak", "chairs", "are", "nice"], ["walnut", "lamp", "are", "nice"]]
-    assert filled_templates(items[:2], few, "en") == [False] * 2
+    assert filled_templates(items[:2], few, named[:2]) == [False] * 2
 
 
 def test_the_same_answer_to_the_same_title_is_none():

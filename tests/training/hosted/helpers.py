@@ -8,7 +8,7 @@ from ftlib.formatting.task import Prompt, Task
 from ftlib.runs import Run
 from ftlib.training.hosted.trainer import HostedTrainer
 
-KEY = "sk-canary-0123456789abcdef"
+KEY = "sk-" + "canary-0123456789abcdef"
 QUICK = {"attempt_s": 2.0, "deadline_s": 5.0, "lookup_grace_s": 0.3, "poll_s": 0.02}
 TASK = Task(name="describe", instruction="Describe it.", max_new_tokens=32)
 MakeRun = Callable[..., Run]
