@@ -9,7 +9,7 @@ from typing import Any
 from ftlib.runs import Run, versions
 
 __all__ = ["compare_run", "compare_runs"]
-VERSION = 10  # of what is made from the same figures; raised when the page or the workbook changes
+VERSION = 11  # of what is made from the same figures; raised when the page or the workbook changes
 
 
 def compare_run(run: Run, weights: str | None = None) -> None:

@@ -14,9 +14,9 @@ NAME, HOURS, BILL, PRICE, TRAIN, SECONDS, BILL_1000, PER_1000, AT = range(9)
 HEADINGS = [
     "System",
     "training [machine hours]",
-    "training and a month kept ready, billed [USD]",
+    "training and hosting, billed [USD]",
     "price of a machine hour [USD]",
-    "training and a month kept ready, accounted [USD]",
+    "training and hosting, accounted [USD]",
     "one answer [machine s]",
     "1,000 answers, billed [USD]",
     "1,000 answers, accounted [USD]",
@@ -30,7 +30,7 @@ def cost(book: Any, formats: dict[str, Any], comparison: Comparison) -> None:
         "Cost",
         formats,
         about="Change a yellow cell: hour prices, bills, numbers of answers; an empty one is not known (its comment says why) and waits for a figure."
-        " Accounted = hours x price of an hour, or the bill where there is one.",
+        " Accounted = hours x price of an hour, or the bill where there is one. Hosting: a month in which a provider keeps the tuned model ready.",
     )
     rows = _systems(page, comparison.costs)
     _break_even(page, comparison.costs, rows)
